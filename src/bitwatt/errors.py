@@ -1,0 +1,42 @@
+"""What bitwatt says when it cannot do what was asked.
+
+The command line turns a `RequestError` into exit status 2 (the request was wrong) and any other
+`BitwattError` into exit status 1 (the work failed); neither shows a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BitwattError(Exception):
+    """The work failed: the message says what, where, and what to do about it."""
+
+
+class RequestError(BitwattError, ValueError):
+    """The request was wrong: the message names the field, what is allowed, and the value it got."""
+
+
+class DataError(BitwattError):
+    """A data file is missing, truncated or altered; the message names the file and what was expected."""
+
+
+class UnsupportedError(RequestError):
+    """A layer, operator or shape that bitwatt cannot treat exactly; the message gives its path and why."""
+
+
+class ToolError(BitwattError):
+    """An outside tool is missing or failed; the message names it and gives its last lines."""
+
+
+def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> RequestError:
+    """The error for a name that is not in a list: lists what is allowed and the nearest match.
+
+    >>> print(unknown_name("network", "lenett", ["lenet", "alex"]))
+    unknown network 'lenett'; did you mean 'lenet'? Allowed: lenet, alex
+    """
+    names = list(allowed)
+    near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return RequestError(f"unknown {kind} '{got}'{hint} Allowed: {', '.join(names)}")
