@@ -1,0 +1,288 @@
+"""Plays operands through a mapped netlist and keeps what every net did: zero delay, many cycles in a word.
+
+A net's whole history is one Python integer, its *wave*: bit `cycle * streams + stream` is the net's settled
+value in that cycle of that stream. Logic is then one bitwise operation on integers of thousands of bits,
+and a register is a shift by `streams` bits, so a pipeline of any depth is simulated in one pass. Registers
+in a loop (an accumulator, a register its clock gate can hold) are stepped cycle by cycle, all streams at once.
+
+Zero delay means that glitches are not seen: each net changes at most once a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwatt.errors import DataError, RequestError, unknown_name
+from bitwatt.technology.boolean import Expression, parse_expression
+from bitwatt.technology.cells import FlipFlop
+from bitwatt.technology.netlist import Instance, Netlist, evaluation_order
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What every net of a netlist did during `cycles` cycles of `streams` independent streams."""
+
+    netlist: Netlist
+    cycles: int
+    streams: int
+    waves: tuple[int, ...] = field(repr=False)
+
+    @property
+    def transitions(self) -> int:
+        """How many pairs of neighbouring cycles were seen: the divisor of every figure a cycle."""
+        return (self.cycles - 1) * self.streams
+
+    @cached_property
+    def settled(self) -> tuple[int, ...]:
+        """The waves from the second cycle on: the state after each transition."""
+        return tuple(wave >> self.streams for wave in self.waves)
+
+    @cached_property
+    def changed(self) -> tuple[int, ...]:
+        """For each net the transitions at which it changed, a bit each."""
+        mask = (1 << self.transitions) - 1
+        return tuple((wave & mask) ^ after for wave, after in zip(self.waves, self.settled, strict=True))
+
+    def toggles_per_cycle(self, net: int) -> float:
+        """How often the net changes in a cycle; a clock net twice in each cycle that is not gated off."""
+        if net in self.netlist.clock_nets:
+            return 2.0 * self.settled[net].bit_count() / self.transitions
+        return self.changed[net].bit_count() / self.transitions
+
+    def share_of_ones(self, net: int) -> float:
+        """The share of time the net is 1; a clock net is up for half of each cycle that is not gated off."""
+        share = self.settled[net].bit_count() / self.transitions
+        return share / 2 if net in self.netlist.clock_nets else share
+
+    def values(self, port: str) -> npt.NDArray[np.object_]:
+        """The unsigned values of a port, (streams, cycles), as Python integers."""
+        total = np.zeros((self.streams, self.cycles), dtype=object)
+        for position, net in enumerate(self.netlist.ports[port].nets):
+            bits = _unpack(self.waves[net], self.cycles, self.streams)
+            total += bits.T.astype(object) << position
+        return total
+
+
+def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[np.generic]], *, warmup: int = 0) -> Activity:
+    """Play a stimulus through a netlist.
+
+    `stimulus` gives each input port but the clock its value in each cycle, as integers of shape (cycles,) or
+    (streams, cycles); negative values are two's complement. The first `warmup` cycles are played and left out
+    of the activity. Raises `RequestError` for a port that is missing, unknown or given values it cannot hold,
+    and for shapes that differ or leave fewer than two cycles.
+    """
+    inputs = _check_stimulus(netlist, stimulus)
+    streams, cycles = next(iter(inputs.values())).shape
+    if cycles - warmup < 2:
+        raise RequestError(f"block '{netlist.name}': the stimulus must leave at least 2 cycles after {warmup} of "
+                           f"warm-up, got {cycles} in all")
+    waves = _Waves(netlist, streams, cycles)
+    for name, values in inputs.items():
+        for position, net in enumerate(netlist.ports[name].nets):
+            waves.value[net] = _pack((values.T >> position) & 1)
+    for group in evaluation_order(netlist):
+        if len(group) == 1 and not waves.holds_state(netlist.instances[group[0]]):
+            waves.evaluate(netlist.instances[group[0]])
+        else:
+            waves.step(tuple(netlist.instances[index] for index in group))
+    drop = warmup * streams
+    return Activity(netlist, cycles - warmup, streams, tuple(wave >> drop for wave in waves.value))
+
+
+class _Waves:
+    """The waves under construction, net by net."""
+
+    def __init__(self, netlist: Netlist, streams: int, cycles: int) -> None:
+        self.netlist = netlist
+        self.streams = streams
+        self.cycles = cycles
+        self.ones = (1 << (streams * cycles)) - 1
+        self.value = [0] * netlist.net_count
+        self.value[1] = self.ones
+        for port in netlist.ports.values():
+            if port.name == netlist.clock:
+                self.value[port.nets[0]] = self.ones
+
+    def holds_state(self, instance: Instance) -> bool:
+        """Whether a single register must be stepped: it reads itself, or its clock can be gated off."""
+        flip_flop = instance.cell.flip_flop
+        if flip_flop is None:
+            return False
+        own = {instance.nets.get(pin.name) for pin in instance.cell.outputs}
+        reads_itself = any(instance.nets.get(pin.name) in own for pin in instance.cell.inputs)
+        return reads_itself or self.value[_clock_net(instance)] != self.ones
+
+    def evaluate(self, instance: Instance) -> None:
+        """The whole waves of one instance's outputs, from the whole waves of its inputs."""
+        flip_flop = instance.cell.flip_flop
+        if flip_flop is None:
+            for net, function, operands in _logic(instance):
+                self.value[net] = function(self.ones, *(self.value[n] for n in operands))
+            return
+        nets, ones = _pin_nets(instance), self.ones
+        keep = ones ^ _read(flip_flop.clear, nets, self.value, ones)
+        force = _read(flip_flop.preset, nets, self.value, ones)
+        following = (_read(flip_flop.next_state, nets, self.value, ones) | force) & keep
+        first = self._initial(instance, (1 << self.streams) - 1)
+        state = (((following << self.streams) & ones) | first | force) & keep
+        _drive(instance, flip_flop, state, nets, self.value, ones)
+
+    def step(self, group: tuple[Instance, ...]) -> None:
+        """The waves of a loop's outputs, cycle by cycle: registers first, then the logic between them."""
+        local = {net for i in group for pin in i.cell.outputs if (net := i.nets.get(pin.name)) is not None}
+        outside = {net for i in group for net in _pin_nets(i).values()} - local
+        rows = {net: _rows(self.value[net], self.cycles, self.streams) for net in outside}
+        ones = (1 << self.streams) - 1
+        now = [0] * self.netlist.net_count
+        registers = [_Register(i, i.cell.flip_flop, self._initial(i, ones), local)
+                     for i in group if i.cell.flip_flop is not None]
+        logic = [operation for i in group if i.cell.flip_flop is None for operation in _logic(i)]
+        history: dict[int, list[int]] = {net: [] for net in local}
+        for cycle in range(self.cycles):
+            for net, row in rows.items():
+                now[net] = row[cycle]
+            for register in registers:
+                register.show(now, ones)
+            for net, function, operands in logic:
+                now[net] = function(ones, *[now[n] for n in operands])
+            for register in registers:
+                register.clock(now, ones)
+            for net, past in history.items():
+                past.append(now[net])
+        for net, past in history.items():
+            self.value[net] = _wave(past, self.streams)
+
+    def _initial(self, instance: Instance, ones: int) -> int:
+        """A register's first state: `ones` where the RTL initialises its output to 1."""
+        flip_flop = instance.cell.flip_flop
+        for pin in instance.cell.outputs:
+            if flip_flop is not None and pin.function is not None and instance.nets.get(pin.name) in self.netlist.initial:
+                return ones if pin.function.single_pin() == flip_flop.state else 0
+        return 0
+
+
+class _Register:
+    """One register while it is stepped."""
+
+    def __init__(self, instance: Instance, flip_flop: FlipFlop, initial: int, local: set[int]) -> None:
+        self.instance = instance
+        self.flip_flop = flip_flop
+        self.state = initial
+        self.nets = _pin_nets(instance)
+        self.clock_net = _clock_net(instance)
+        for expression in (flip_flop.clear, flip_flop.preset):
+            names = expression.names if expression is not None else ()
+            if any(self.nets[name] in local for name in names):
+                raise DataError(f"register {instance.name} is cleared asynchronously by a loop that it is part of; "
+                                "clear it synchronously")
+
+    def show(self, now: list[int], ones: int) -> None:
+        """Force what is asynchronous, then drive the outputs."""
+        forced = self.state | _read(self.flip_flop.preset, self.nets, now, ones)
+        self.state = forced & (ones ^ _read(self.flip_flop.clear, self.nets, now, ones))
+        _drive(self.instance, self.flip_flop, self.state, self.nets, now, ones)
+
+    def clock(self, now: list[int], ones: int) -> None:
+        """Take the next state in the streams whose clock is not gated off."""
+        enabled = now[self.clock_net]
+        following = _read(self.flip_flop.next_state, self.nets, now, ones)
+        self.state = (following & enabled) | (self.state & (ones ^ enabled))
+
+
+def _pin_nets(instance: Instance) -> dict[str, int]:
+    """Every signal pin's net; a pin left open reads as constant 0."""
+    return {pin: instance.nets.get(pin, 0) for pin in instance.cell.pins}
+
+
+def _clock_net(instance: Instance) -> int:
+    flip_flop = instance.cell.flip_flop
+    return instance.nets.get((flip_flop and flip_flop.clocked_on.single_pin()) or "", 0)
+
+
+def _logic(instance: Instance) -> list[tuple[int, Expression, list[int]]]:
+    """For each output in use its net, its function and the nets that the function reads."""
+    nets = _pin_nets(instance)
+    gate = instance.cell.clock_gate
+    operations = []
+    for pin in instance.cell.outputs:
+        # A clock gate's output stands for "the clock pulses in this cycle".
+        function = parse_expression(f"{gate.clock} & ({' | '.join(gate.enables)})") if gate else pin.function
+        if function is not None and pin.name in instance.nets:
+            operations.append((nets[pin.name], function, [nets[name] for name in function.names]))
+    return operations
+
+
+def _read(expression: Expression | None, nets: Mapping[str, int], value: list[int], ones: int) -> int:
+    return 0 if expression is None else expression(ones, *[value[nets[name]] for name in expression.names])
+
+
+def _drive(
+    instance: Instance, flip_flop: FlipFlop, state: int, nets: Mapping[str, int], value: list[int], ones: int
+) -> None:
+    """Put a register's outputs on their nets."""
+    states = {flip_flop.state: state, flip_flop.inverse: ones ^ state}
+    for pin in instance.cell.outputs:
+        if pin.function is not None and pin.name in instance.nets:
+            operands = [states[name] if name in states else value[nets[name]] for name in pin.function.names]
+            value[nets[pin.name]] = pin.function(ones, *operands)
+
+
+def _check_stimulus(
+    netlist: Netlist, stimulus: Mapping[str, npt.NDArray[np.generic]]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The stimulus as (streams, cycles) arrays of integers that fit their ports."""
+    inputs = {p.name: p for p in netlist.ports.values() if p.direction == "input" and p.name != netlist.clock}
+    for name in stimulus:
+        if name not in inputs:
+            raise unknown_name(f"input port of block '{netlist.name}'", name, inputs)
+    checked: dict[str, npt.NDArray[np.generic]] = {}
+    for name, port in inputs.items():
+        if name not in stimulus:
+            raise RequestError(f"block '{netlist.name}': the stimulus lacks input port '{name}'; give it one integer a "
+                               "cycle")
+        values = np.atleast_2d(np.asarray(stimulus[name]))
+        if values.ndim != 2 or values.dtype.kind not in "iubO":
+            raise RequestError(f"block '{netlist.name}': port '{name}' takes integers of shape (cycles,) or (streams, "
+                               f"cycles), got {values.dtype} of shape {values.shape}")
+        width = len(port.nets)
+        if values.size and not (-(1 << (width - 1)) <= int(values.min()) and int(values.max()) < 1 << width):
+            raise RequestError(f"block '{netlist.name}': port '{name}' has {width} bits and cannot hold values from "
+                               f"{values.min()} to {values.max()}")
+        checked[name] = values
+    if not checked:
+        raise RequestError(f"block '{netlist.name}' has no input port to give operands to")
+    shapes = {name: values.shape for name, values in checked.items()}
+    if len(set(shapes.values())) != 1:
+        raise RequestError(f"block '{netlist.name}': all ports need one shape, got {shapes}")
+    return checked
+
+
+def _pack(bits: npt.NDArray[np.generic]) -> int:
+    """A (cycles, streams) array of 0 and 1 as a wave."""
+    return int.from_bytes(np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes(), "little")
+
+
+def _unpack(wave: int, cycles: int, streams: int) -> npt.NDArray[np.uint8]:
+    """A wave as a (cycles, streams) array of 0 and 1."""
+    count = cycles * streams
+    data = np.frombuffer(wave.to_bytes((count + 7) // 8, "little"), dtype=np.uint8)
+    return np.unpackbits(data, count=count, bitorder="little").reshape(cycles, streams)
+
+
+def _rows(wave: int, cycles: int, streams: int) -> list[int]:
+    """A wave cut into one integer of `streams` bits for each cycle."""
+    packed = np.packbits(_unpack(wave, cycles, streams), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def _wave(rows: list[int], streams: int) -> int:
+    """The inverse of `_rows`."""
+    size = (streams + 7) // 8
+    data = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in rows), dtype=np.uint8)
+    bits = np.unpackbits(data.reshape(len(rows), size), axis=1, count=streams, bitorder="little")
+    return _pack(bits)

@@ -1,0 +1,270 @@
+"""A liberty library: units, cells, pins, tables; NLDM timing and power, no CCS.
+
+Source of the meanings: Liberty User Guide (Synopsys, 2017.06), chapters on cell description, timing arcs and
+power. Energies are in capacitive_load_unit x voltage_unit^2, the guide's rule and OpenSTA's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+from bitwatt.errors import DataError, unknown_name
+from bitwatt.technology.boolean import Expression, parse_expression
+from bitwatt.technology.cells import Cell, ClockGate, FlipFlop, LeakageState, Pin, PowerArc, TimingArc
+from bitwatt.technology.liberty_syntax import Group, parse_groups, read_liberty_text
+from bitwatt.technology.lookup import LookupTable, lookup_table
+
+_NUMBER = re.compile(r"[-+0-9.eE]+")
+_PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
+_TIMING_TABLES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition", "rise_constraint",
+                  "fall_constraint")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A liberty library whose cells are read when they are first asked for.
+
+    `time_s`, `capacitance_f`, `leakage_w` are the SI values of the file's units; `voltage_v` is its nominal
+    supply. `sha256` is the digest of the (uncompressed) text.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    voltage_v: float
+    voltage_unit_v: float
+    time_s: float
+    capacitance_f: float
+    leakage_w: float
+    text: str = field(repr=False)
+    _cells: dict[str, Group] = field(repr=False, hash=False)
+    _templates: dict[str, Group] = field(repr=False, hash=False)
+    _wire_loads: dict[str, Group] = field(repr=False, hash=False)
+    _default_leakage: float = field(repr=False)
+    _parsed: dict[str, Cell] = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+    @property
+    def energy_j(self) -> float:
+        """The SI value of the file's unit of internal energy."""
+        return self.capacitance_f * self.voltage_unit_v**2
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """Every cell of the library."""
+        return tuple(self._cells)
+
+    def cell(self, name: str) -> Cell:
+        """The cell called `name`.
+
+        Raises `RequestError` for a name the library does not have, `DataError` for a malformed cell.
+        """
+        if name not in self._parsed:
+            if name not in self._cells:
+                raise unknown_name(f"cell of {self.name}", name, self._cells)
+            self._parsed[name] = _read_cell(self._cells[name], self)
+        return self._parsed[name]
+
+    def wire_capacitance(self, wire_load: str, fanout: int) -> float:
+        """The capacitance (library's unit) of a net of `fanout` pins in one of the library's wire load models."""
+        if wire_load not in self._wire_loads:
+            raise unknown_name(f"wire load of {self.name}", wire_load, self._wire_loads)
+        return _wire_capacitance(self._wire_loads[wire_load], fanout)
+
+
+@lru_cache(maxsize=4)
+def read_liberty(path: Path) -> Library:
+    """Read a liberty file (plain or gzip) and check that blocks can be mapped to it.
+
+    Raises `DataError` that names the file and what is wrong: not liberty, truncated, a unit missing, no
+    flip-flop, no inverter.
+    """
+    return parse_liberty(read_liberty_text(path), str(path))
+
+
+def parse_liberty(text: str, source: str) -> Library:
+    """`read_liberty` on a text already in memory; `source` is what messages call it."""
+    group = parse_groups(text, source)
+    library = Library(
+        name=group.args[0] if group.args else source,
+        source=source,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        voltage_v=_nominal_voltage(group, source),
+        voltage_unit_v=_unit(group, "voltage_unit", "V", source),
+        time_s=_unit(group, "time_unit", "s", source),
+        capacitance_f=_capacitance_unit(group, source),
+        leakage_w=_unit(group, "leakage_power_unit", "W", source),
+        text=text,
+        _cells={cell.args[0]: cell for cell in group.each("cell")},
+        _templates={t.args[0]: t for t in group.groups if t.kind.endswith("template") and t.args},
+        _wire_loads={w.args[0]: w for w in group.each("wire_load")},
+        _default_leakage=float(group.attributes.get("default_cell_leakage_power", 0.0)),
+    )
+    _check_mappable(library, source)
+    return library
+
+
+def _check_mappable(library: Library, source: str) -> None:
+    """Raise unless the library has what synthesis cannot do without."""
+    cells = library._cells.values()
+    if not any(cell.each("ff") for cell in cells):
+        raise DataError(f"{source} has no flip-flop (a cell with an 'ff' group); registers cannot be mapped to it")
+    for cell in cells:
+        pins = cell.each("pin")
+        functions = [pin.attributes["function"] for pin in pins if "function" in pin.attributes]
+        inputs = [pin for pin in pins if pin.attributes.get("direction") == "input"]
+        if len(inputs) == 1 and len(functions) == 1 and not cell.each("ff"):
+            expression = parse_expression(functions[0])
+            if len(expression.names) == 1 and expression(1, 0) == 1 and expression(1, 1) == 0:
+                return
+    raise DataError(f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
+                    "be mapped to it")
+
+
+def _unit(group: Group, name: str, symbol: str, source: str) -> float:
+    text = group.attributes.get(name, "")
+    match = re.fullmatch(rf"([0-9.]+)\s*([fpnumk]?){symbol}", text, re.IGNORECASE)
+    if match is None:
+        got = f"got '{text}'" if text else "the file has none"
+        raise DataError(f"{source}: '{name}' is needed, such as \"1n{symbol}\"; {got}")
+    return float(match[1]) * _PREFIX[match[2].lower()]
+
+
+def _capacitance_unit(group: Group, source: str) -> float:
+    arguments = next(iter(group.arguments("capacitive_load_unit")), ("", ""))
+    match = re.fullmatch(r"([fpnu]?)f", arguments[1].lower()) if len(arguments) == 2 else None
+    if match is None:
+        got = f"got ({', '.join(arguments)})" if any(arguments) else "the file has none"
+        raise DataError(f"{source}: 'capacitive_load_unit' is needed, such as (1, pf); {got}")
+    return float(arguments[0]) * _PREFIX[match[1]]
+
+
+def _nominal_voltage(group: Group, source: str) -> float:
+    wanted = group.attributes.get("default_operating_conditions")
+    for conditions in group.each("operating_conditions"):
+        if conditions.args[0] == wanted and "voltage" in conditions.attributes:
+            return float(conditions.attributes["voltage"])
+    if "nom_voltage" not in group.attributes:
+        raise DataError(f"{source}: 'nom_voltage' is needed to turn capacitance into energy; the file has none")
+    return float(group.attributes["nom_voltage"])
+
+
+def _expression(group: Group, name: str) -> Expression | None:
+    text = group.attributes.get(name)
+    return parse_expression(text) if text else None
+
+
+def _read_cell(group: Group, library: Library) -> Cell:
+    name = group.args[0]
+    if "area" not in group.attributes:
+        raise DataError(f"{library.source}: cell {name} has no area")
+    pins = {pin.args[0]: _read_pin(pin, f"{library.source}: cell {name} pin {pin.args[0]}", library)
+            for pin in group.each("pin")}
+    states = tuple(LeakageState(_expression(state, "when"), float(state.attributes["value"]))
+                   for state in group.each("leakage_power"))
+    default = float(group.attributes.get("cell_leakage_power", library._default_leakage))
+    return Cell(
+        name=name,
+        area=float(group.attributes["area"]),
+        leakage=default,
+        leakage_states=states,
+        pins={pin: record for pin, record in pins.items() if record.direction != "internal"},
+        flip_flop=_read_flip_flop(group),
+        clock_gate=_read_clock_gate(group),
+        is_latch=bool(group.each("latch") or group.each("statetable")),
+    )
+
+
+def _read_flip_flop(group: Group) -> FlipFlop | None:
+    for ff in group.each("ff"):
+        clocked_on, next_state = _expression(ff, "clocked_on"), _expression(ff, "next_state")
+        if clocked_on is None or next_state is None:
+            raise DataError(f"cell {group.args[0]}: its 'ff' group needs both clocked_on and next_state")
+        return FlipFlop(ff.args[0], ff.args[1], clocked_on, next_state, _expression(ff, "clear"),
+                        _expression(ff, "preset"))
+    return None
+
+
+def _read_clock_gate(group: Group) -> ClockGate | None:
+    if not group.attributes.get("clock_gating_integrated_cell", "").startswith("latch_posedge"):
+        return None
+    pins = group.each("pin")
+    clocks = [pin.args[0] for pin in pins if pin.flag("clock_gate_clock_pin")]
+    outputs = [pin.args[0] for pin in pins if pin.flag("clock_gate_out_pin")]
+    enables = [pin.args[0] for pin in pins if pin.flag("clock_gate_enable_pin") or pin.flag("clock_gate_test_pin")]
+    if len(clocks) != 1 or len(outputs) != 1 or not enables:
+        raise DataError(f"cell {group.args[0]}: a clock gate needs one clock, one output and an enable pin; got "
+                        f"{clocks}, {outputs}, {enables}")
+    return ClockGate(clocks[0], tuple(enables), outputs[0])
+
+
+def _read_pin(group: Group, where: str, library: Library) -> Pin:
+    attributes = group.attributes
+    maximum = attributes.get("max_capacitance")
+    return Pin(
+        name=group.args[0],
+        direction=attributes.get("direction", "internal"),
+        function=_expression(group, "function"),
+        capacitance=float(attributes.get("capacitance", 0.0)),
+        max_capacitance=float(maximum) if maximum is not None else None,
+        is_clock=group.flag("clock") or group.flag("clock_gate_clock_pin"),
+        power_arcs=tuple(_read_power_arc(arc, where, library) for arc in group.each("internal_power")),
+        timing_arcs=tuple(_read_timing_arc(arc, where, library) for arc in group.each("timing")),
+    )
+
+
+def _read_power_arc(group: Group, where: str, library: Library) -> PowerArc:
+    tables = {t.kind: _read_table(t, where, library) for t in group.groups}
+    both = tables.get("power")
+    return PowerArc(
+        related_pins=tuple(group.attributes.get("related_pin", "").split()),
+        when=_expression(group, "when"),
+        supply=group.attributes.get("related_pg_pin", ""),
+        rise=tables.get("rise_power", both),
+        fall=tables.get("fall_power", both),
+    )
+
+
+def _read_timing_arc(group: Group, where: str, library: Library) -> TimingArc:
+    return TimingArc(
+        related_pins=tuple(group.attributes.get("related_pin", "").split()),
+        kind=group.attributes.get("timing_type", "combinational"),
+        sense=group.attributes.get("timing_sense", "non_unate"),
+        tables={t.kind: _read_table(t, where, library) for t in group.groups if t.kind in _TIMING_TABLES},
+    )
+
+
+def _read_table(group: Group, where: str, library: Library) -> LookupTable:
+    """A table, its axes taken from its own `index_*` or else from its template."""
+    template = library._templates.get(group.args[0]) if group.args else None
+    shape = template.attributes if template is not None else {}
+    variables = tuple(shape[f"variable_{n}"] for n in "123" if f"variable_{n}" in shape)
+    axes = tuple(_calls_numbers(group, f"index_{n}") or _calls_numbers(template, f"index_{n}")
+                 for n in "123"[: len(variables)])
+    return lookup_table(f"{where}: {group.kind}", variables, axes, _calls_numbers(group, "values"))
+
+
+def _calls_numbers(group: Group | None, name: str) -> tuple[float, ...]:
+    """The numbers in a complex attribute's arguments; () where it is absent."""
+    calls = group.calls if group is not None else []
+    return next((tuple(map(float, _NUMBER.findall(text))) for call, text in calls if call == name), ())
+
+
+def _wire_capacitance(model: Group, fanout: int) -> float:
+    """Length of the wire by fan-out (between the table's points on a line, beyond it `slope` a pin), times
+    capacitance a length."""
+    lengths = sorted((int(pair[0]), float(pair[1])) for pair in model.arguments("fanout_length"))
+    if not lengths or fanout <= 0:
+        return 0.0
+    largest, longest = lengths[-1]
+    if fanout >= largest:
+        length = longest + float(model.attributes.get("slope", 0.0)) * (fanout - largest)
+    else:
+        points = [(0, 0.0), *lengths]
+        (x0, y0), (x1, y1) = next((a, b) for a, b in pairwise(points) if b[0] >= fanout)
+        length = y0 + (y1 - y0) * (fanout - x0) / (x1 - x0)
+    return length * float(model.attributes.get("capacitance", 0.0))

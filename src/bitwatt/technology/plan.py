@@ -1,0 +1,91 @@
+"""A synthesis run as a plan of plain text with a digest.
+
+Two plans with one digest give the same netlist, so the digest is the cache's key: it covers the RTL, the
+library's text, the script and the tool's version, and nothing of where the files lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from bitwatt.errors import RequestError
+from bitwatt.technology.liberty import Library
+from bitwatt.technology.toolchain import yosys_version
+
+_SOURCE_ATTRIBUTE = re.compile(r'^\s*attribute \\src "[^"\n]*"\n', re.MULTILINE)
+_TOP_NAME = re.compile(r"[A-Za-z_]\w*")
+
+# Flattening and Booth recoding: see `synth -help`. The JSON is written while ports are still vectors; then
+# ports are split into bits, because the OpenSTA of Debian 12 does not read signed wires or concatenations.
+_SCRIPT = """\
+read_rtlil design.rtlil
+hierarchy -check -top {top}
+synth -flatten -booth -top {top}
+{clock_gating}dfflibmap -liberty cells.lib
+abc -liberty cells.lib -D {period_ps}
+opt_clean -purge
+tee -q -o stat.json stat -liberty cells.lib -json
+rename -hide */w:* */c:*
+rename -enumerate
+write_json netlist.json
+splitnets -ports -format _
+opt_clean -purge
+rename -enumerate
+write_verilog -noattr -noexpr netlist.v
+"""
+
+
+@dataclass(frozen=True)
+class SynthesisPlan:
+    """Everything that decides a netlist: RTL, script, library and tool."""
+
+    name: str
+    top: str
+    rtlil: str
+    script: str
+    library: Library
+    tool: str
+
+    @property
+    def rtl_sha256(self) -> str:
+        """Digest of the RTL alone, source locations left out."""
+        return hashlib.sha256(self.rtlil.encode()).hexdigest()
+
+    @property
+    def script_sha256(self) -> str:
+        """Digest of the script alone."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the digests of RTL, script and library, and the tool's version."""
+        parts = (self.rtl_sha256, self.script_sha256, self.library.sha256, self.tool)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def plan_synthesis(
+    name: str, rtlil: str, top: str, library: Library, clock_hz: float, *, clock_gating: bool = False
+) -> SynthesisPlan:
+    """The plan that maps one block to a library for a clock.
+
+    `rtlil` is yosys RTLIL text (Amaranth's `rtlil.convert`) that defines module `top`. With `clock_gating`,
+    registers with an enable are clocked through the library's integrated clock gates.
+    Raises `RequestError` for a top that the RTL does not define or a clock that is not positive, `ToolError`
+    when pyosys is not installed.
+    """
+    if not _TOP_NAME.fullmatch(top):
+        raise RequestError(f"block '{name}': the top module must be a plain identifier, got '{top}'")
+    if f"module \\{top}\n" not in rtlil:
+        raise RequestError(f"block '{name}': its RTL defines no module '{top}'")
+    if not 0 < clock_hz < 1e12:
+        raise RequestError(f"block '{name}': clock_hz must lie between 0 and 1e12, got {clock_hz}")
+    gating = "clockgate -liberty cells.lib\n" if clock_gating else ""
+    script = _SCRIPT.format(top=top, period_ps=round(1e12 / clock_hz), clock_gating=gating)
+    return SynthesisPlan(name, top, without_source_locations(rtlil), script, library, f"pyosys {yosys_version()}")
+
+
+def without_source_locations(rtlil: str) -> str:
+    """RTLIL without its `src` attributes, so that moving a line of Python changes no digest."""
+    return _SOURCE_ATTRIBUTE.sub("", rtlil)

@@ -1,0 +1,97 @@
+"""Runs synthesis plans: each in a process of its own, several at once, results cached by the plan's digest.
+
+A process of its own because abc can take the interpreter with it (some CCS libraries make it crash).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitwatt.errors import ToolError
+from bitwatt.technology.cache import load_entry, store_entry
+from bitwatt.technology.plan import SynthesisPlan
+
+_RUN_SCRIPT = "from pyosys import libyosys as ys; ys.run_pass('script synthesis.ys', ys.Design())"
+_LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What synthesis leaves: the netlist as yosys JSON and as Verilog that OpenSTA reads, and yosys' own area."""
+
+    digest: str
+    netlist_json: str
+    verilog: str
+    yosys_area_um2: float
+
+
+def synthesize(plan: SynthesisPlan, *, timeout_s: float = 1800.0) -> Synthesis:
+    """Run one plan, or take its result from the cache.
+
+    Raises `ToolError` with yosys' or abc's last lines when the run fails or takes longer than `timeout_s`;
+    nothing is cached then.
+    """
+    entry = load_entry("synthesis", plan.digest)
+    if entry is None:
+        entry = _run(plan, timeout_s)
+        store_entry("synthesis", plan.digest, entry)
+    return Synthesis(plan.digest, entry["netlist_json"], entry["verilog"], entry["yosys_area_um2"])
+
+
+def synthesize_all(
+    plans: Iterable[SynthesisPlan], *, workers: int | None = None, timeout_s: float = 1800.0
+) -> tuple[Synthesis, ...]:
+    """Run plans on `workers` processes at once (default: the machine's cores); results in the plans' order.
+
+    Equal plans run once. Raises as `synthesize`, for the first plan that fails.
+    """
+    ordered = list(plans)
+    distinct = {plan.digest: plan for plan in ordered}
+    with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
+        futures = {digest: pool.submit(synthesize, plan, timeout_s=timeout_s) for digest, plan in distinct.items()}
+        try:
+            return tuple(futures[plan.digest].result() for plan in ordered)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, str | float]:
+    with tempfile.TemporaryDirectory(prefix="bitwatt-synthesis-") as name:
+        folder = Path(name)
+        (folder / "design.rtlil").write_text(plan.rtlil)
+        (folder / "cells.lib").write_text(plan.library.text)
+        (folder / "synthesis.ys").write_text(plan.script)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _RUN_SCRIPT], cwd=folder, timeout=timeout_s, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"synthesis of '{plan.name}' took longer than {timeout_s:g} s and was stopped") from None
+        wanted = ("stat.json", "netlist.json", "netlist.v")
+        if done.returncode != 0 or not all((folder / file).is_file() for file in wanted):
+            raise ToolError(_failure(plan, done.returncode, done.stdout))
+        statistics = json.loads((folder / "stat.json").read_text())
+        return {
+            "netlist_json": (folder / "netlist.json").read_text(),
+            "verilog": (folder / "netlist.v").read_text(),
+            "yosys_area_um2": float(statistics["modules"][f"\\{plan.top}"]["area"]),
+        }
+
+
+def _failure(plan: SynthesisPlan, returncode: int, output: str) -> str:
+    how = f"killed by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
+    abc = re.search(r"return code (\d+)", output)
+    blame = f"abc, which {plan.tool} runs, failed (exit status {abc[1]})" if abc else f"{plan.tool} failed ({how})"
+    lines = [line for line in output.splitlines() if line.strip()][-_LAST_LINES:]
+    return f"synthesis of '{plan.name}' with {plan.library.name}: {blame}; its last lines:\n" + "\n".join(lines)
