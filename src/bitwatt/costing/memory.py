@@ -1,0 +1,29 @@
+"""Memory that a network takes at a precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widths import accumulator_bits
+from bitwatt.hardware.workload import LayerWork
+
+
+def memory_bytes(works: Sequence[LayerWork], tile: Tile) -> dict[str, int]:
+    """Bytes of the weights and biases at their true widths, and of the most activations alive at once.
+
+    A bias is as wide as the accumulator it is added to. Activations: a layer's inputs and its results, at
+    the activations' width, for the layer where they are most.
+    """
+    activation_bits = tile.precision.activations.bits
+    return {
+        "weights": _bytes(sum(work.weights for work in works) * tile.precision.weights.bits),
+        "biases": _bytes(
+            sum(work.biases for work in works) * accumulator_bits(tile.precision, tile.fan_in)
+        ),
+        "activations_peak": _bytes(max((w.inputs + w.results for w in works), default=0) * activation_bits),
+    }
+
+
+def _bytes(bits: int) -> int:
+    return -(-bits // 8)

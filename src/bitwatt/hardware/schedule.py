@@ -1,0 +1,179 @@
+"""What the tile does in a run: cycles and events of each layer, counted, not estimated.
+
+A layer's outputs are computed `neurons` at a time; a neuron's window is read `synapses` inputs a cycle, so one
+output group at one position takes ceil(reduction / synapses) cycles with partial sums kept in the
+accumulators. Both buffers refill over streams of one row a cycle while the tile computes; a buffer row is free
+once its last reader has read it, so computing trails the streams by one row and never waits for them.
+
+Two loop orders are built, and the one that streams fewer bits is taken:
+
+* weights stay: for each output group, for each position. SB is filled once a group where the group's rows fit
+  in it, else again at each position; Bin is filled for each window of each group.
+* inputs stay: for each position, for each output group. Bin is filled once a window where it fits, else again
+  for each group; SB is filled once where all groups fit in it, else again at each position. Not built where
+  pooling is fused and there is more than one group, since a pooling window would be left half done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from bitwatt.errors import RequestError
+from bitwatt.hardware.pipeline import latency_cycles
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widths import accumulator_bits
+from bitwatt.hardware.workload import LayerWork, workload
+from bitwatt.program.program import LOGIT_BITS, Program
+
+LoopOrder = Literal["weights stay", "inputs stay"]
+
+
+@dataclass(frozen=True)
+class Events:
+    """How often each thing happens for one image.
+
+    weight_block, adder_tree, accumulator, output_stage: operations on real operands, one for each block and
+    cycle in which it works (lanes that padding leaves idle are fed zeros and not counted). pool: elements
+    that the output stage folds into a pooling window. *_reads, *_writes: whole rows of a buffer.
+    """
+
+    weight_block: int = 0
+    adder_tree: int = 0
+    accumulator: int = 0
+    output_stage: int = 0
+    pool: int = 0
+    bin_reads: int = 0
+    bin_writes: int = 0
+    sb_reads: int = 0
+    sb_writes: int = 0
+    bout_reads: int = 0
+    bout_writes: int = 0
+
+    def __add__(self, other: Events) -> Events:
+        return Events(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class LayerSchedule:
+    """One pass: its cycles, `busy` of them with the datapath at work, and its events."""
+
+    work: LayerWork
+    order: LoopOrder
+    busy: int
+    cycles: int
+    events: Events
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A network on a tile, for one image."""
+
+    tile: Tile
+    layers: tuple[LayerSchedule, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles from the first row in to the last row out."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def events(self) -> Events:
+        """Events of all layers."""
+        return sum((layer.events for layer in self.layers), Events())
+
+    @property
+    def runtime_s(self) -> float:
+        """Time for one image, in s."""
+        return self.cycles / self.tile.clock_hz
+
+
+def schedule(program: Program, tile: Tile) -> Schedule:
+    """Cycles and events of one image. Raises `RequestError` where the tile cannot run the program."""
+    if str(tile.precision) != program.precision:
+        raise RequestError(
+            f"the program is {program.precision} and the tile {tile.precision}: build Tile('{program.precision}')"
+        )
+    return schedule_work(workload(program), tile)
+
+
+def schedule_work(works: tuple[LayerWork, ...], tile: Tile) -> Schedule:
+    """As `schedule`, from shapes alone."""
+    for work in works:
+        if work.kind == "weighted" and work.reduction > tile.fan_in:
+            raise RequestError(
+                f"layer '{work.name}' adds {work.reduction} products and the tile's accumulators are sized for "
+                f"{tile.fan_in}: build Tile(..., fan_in={work.reduction})"
+            )
+    return Schedule(tile, tuple(_layer(work, tile) for work in works))
+
+
+def _layer(work: LayerWork, tile: Tile) -> LayerSchedule:
+    return _weighted(work, tile) if work.kind == "weighted" else _pool(work, tile)
+
+
+def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
+    groups = work.groups * -(-work.outputs // tile.neurons)
+    depth = -(-work.reduction // tile.synapses)
+    slices = output_slices(tile) if work.wide else 1
+    busy = work.positions * groups * depth
+    order, bin_writes, sb_writes = _streams(work, groups, depth, tile)
+    results = work.pooled_positions * work.groups * work.outputs
+    rows_out = work.pooled_positions * groups * slices
+    computed = work.positions * work.groups * work.outputs
+    events = Events(
+        weight_block=work.macs,
+        adder_tree=computed * depth,
+        accumulator=computed * depth,
+        output_stage=computed * slices,
+        pool=results * work.window if work.window > 1 else 0,
+        bin_reads=busy,
+        bin_writes=bin_writes,
+        sb_reads=busy,
+        sb_writes=sb_writes,
+        bout_reads=rows_out,
+        bout_writes=rows_out,
+    )
+    occupied = work.positions * groups * max(depth, slices)
+    return LayerSchedule(work, order, busy, occupied + latency_cycles(tile.precision), events)
+
+
+def _pool(work: LayerWork, tile: Tile) -> LayerSchedule:
+    lanes = min(tile.neurons, tile.synapses)
+    groups = -(-work.outputs // lanes)
+    busy = work.positions * groups * work.window
+    rows_out = work.positions * groups
+    events = Events(
+        output_stage=work.positions * work.outputs,
+        pool=work.positions * work.outputs * work.window,
+        bin_reads=busy,
+        bin_writes=busy,
+        bout_reads=rows_out,
+        bout_writes=rows_out,
+    )
+    return LayerSchedule(work, "inputs stay", busy, busy + latency_cycles(tile.precision), events)
+
+
+def _streams(work: LayerWork, groups: int, depth: int, tile: Tile) -> tuple[LoopOrder, int, int]:
+    """The loop order that streams fewer bits, and the rows it writes into Bin and SB."""
+    visits = work.positions * groups * depth
+    weights_stay = (visits, groups * depth if depth <= tile.rows else visits)
+    inputs_stay = (
+        work.positions * depth if depth <= tile.rows else visits,
+        groups * depth if groups * depth <= tile.rows else visits,
+    )
+
+    def bits(rows: tuple[int, int]) -> int:
+        return rows[0] * tile.bin_bits + rows[1] * tile.sb_bits
+
+    if (work.window == 1 or groups == 1) and bits(inputs_stay) <= bits(weights_stay):
+        return "inputs stay", *inputs_stay
+    return "weights stay", *weights_stay
+
+
+def output_slices(tile: Tile) -> int:
+    """Rows of Bout that one group of logits takes: they leave at the accumulator's width, 32 bits at most."""
+    if tile.precision.is_float:
+        return 1
+    width = min(accumulator_bits(tile.precision, tile.fan_in), LOGIT_BITS)
+    return -(-width // tile.precision.activations.bits)
