@@ -30,13 +30,18 @@ class ToolError(BitwattError):
     """An outside tool is missing or failed; the message names it and gives its last lines."""
 
 
-def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> RequestError:
+def unknown_name(
+    kind: str, got: str, allowed: Iterable[str], *, near: Iterable[str] | None = None
+) -> RequestError:
     """The error for a name that is not in a list: lists what is allowed and the nearest match.
 
-    >>> print(unknown_name("network", "lenett", ["lenet", "alex"]))
-    unknown network 'lenett'; did you mean 'lenet'? Allowed: lenet, alex
+    `near` are the names to match, where what is allowed are ranges of names.
+
+    >>> print(unknown_name("network", "LeNett", ["lenet", "alex"]))
+    unknown network 'LeNett'; did you mean 'lenet'? Allowed: lenet, alex
     """
     names = list(allowed)
-    near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else "."
+    by_lower = {name.lower(): name for name in (names if near is None else near)}
+    nearest = difflib.get_close_matches(got.lower(), by_lower, n=1, cutoff=0.5)
+    hint = f"; did you mean '{by_lower[nearest[0]]}'?" if nearest else "."
     return RequestError(f"unknown {kind} '{got}'{hint} Allowed: {', '.join(names)}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from bitwatt.errors import RequestError
 
 Codes = NDArray[np.int64]
 """Code words as unsigned integers below 2**bits, held in int64."""
@@ -34,6 +36,12 @@ class Format(ABC):
 
     family: ClassVar[str]
     """What the family is called in tables."""
+
+    spelling: ClassVar[str]
+    """The names that `parse` takes, for messages: "fixed2 to fixed32"."""
+
+    has_infinity: ClassVar[bool] = False
+    """True where overflow rounds to an infinity, as IEEE 754 has it; everywhere else it saturates."""
 
     @property
     @abstractmethod
@@ -69,20 +77,20 @@ class Format(ABC):
 
     @abstractmethod
     def reserved(self, codes: ArrayLike) -> NDArray[np.bool_]:
-        """True for code words that stand for no finite value (they never leave `encode` for finite input)."""
+        """True for code words that stand for no number; they never leave `encode`. Shape is kept."""
 
     @abstractmethod
     def decode(self, codes: ArrayLike) -> Values:
         """The value of each code word. Shape is kept.
 
-        Raises `ValueError` for a code word that is out of range or reserved.
+        Raises `RequestError` for a code word that is out of range or reserved.
         """
 
     @abstractmethod
     def encode(self, values: ArrayLike) -> Codes:
         """The code word of the nearest value; of two equally near ones the even code; overflow saturates.
 
-        Shape is kept. Raises `ValueError` for NaN.
+        Values are taken as float64; shape is kept. Raises `RequestError` for NaN.
         """
 
     @final
@@ -92,18 +100,28 @@ class Format(ABC):
 
     @final
     def codes(self) -> Codes:
-        """Every code word that is not reserved, ascending. Raises `ValueError` beyond 16 bits."""
+        """Every code word that is not reserved, ascending. Raises `RequestError` beyond 16 bits."""
         if self.bits > EXHAUSTIBLE_BITS:
-            raise ValueError(f"{self} has 2**{self.bits} code words; only up to 2**{EXHAUSTIBLE_BITS} are listed")
+            raise RequestError(
+                f"{self} has 2**{self.bits} code words; they are listed for formats of up to "
+                f"{EXHAUSTIBLE_BITS} bits"
+            )
         words = np.arange(2**self.bits, dtype=np.int64)
         return words[~self.reserved(words)]
 
     @final
     def integers(self, codes: ArrayLike) -> NDArray[np.int64]:
-        """The integers n with value = n * 2**unit_exponent. Raises as `decode`, and where they pass 63 bits."""
-        scaled = np.ldexp(self.decode(codes), -self.unit_exponent)
-        if not np.all(np.abs(scaled) < 2.0**63):
-            raise ValueError(f"{self} has values beyond 63 bits of its unit 2**{self.unit_exponent}")
+        """The integers n with value = n * 2**unit_exponent.
+
+        Raises `RequestError` as `decode` does, and where an integer does not fit in int64.
+        """
+        values = self.decode(codes)
+        scaled = np.ldexp(values, -self.unit_exponent)
+        wide = np.abs(scaled) >= 2.0**63
+        if np.any(wide):
+            raise RequestError(
+                f"{values[wide].flat[0]!s} of {self} is no int64 in units of 2**{self.unit_exponent}"
+            )
         return scaled.astype(np.int64)
 
     @final
@@ -129,21 +147,26 @@ class Format(ABC):
         """Code words as int64, refused where out of range or reserved."""
         words = np.asarray(codes)
         if words.dtype.kind not in "iu":
-            raise ValueError(f"code words of {self} must be integers, got dtype {words.dtype}")
+            raise RequestError(f"code words of {self} must be integers, got dtype {words.dtype}")
         words = words.astype(np.int64)
         bad = (words < 0) | (words >= 2**self.bits)
         bad |= self.reserved(np.where(bad, 0, words))
         if np.any(bad):
-            raise ValueError(f"{int(words[bad].flat[0]):#x} is no code word of {self} ({self.bits} bits)")
+            raise RequestError(f"{int(words[bad].flat[0]):#x} is no code word of {self} ({self.bits} bits)")
         return words
 
 
 def finite_or_saturated(values: ArrayLike, who: Format) -> Values:
-    """Values as float64 with the infinities brought to the format's ends; NaN refused (no code stands for it)."""
+    """Values as float64, those beyond the format's ends brought to them. Raises `RequestError` for NaN."""
+    return np.clip(without_nan(values, who), who.smallest, who.largest)
+
+
+def without_nan(values: ArrayLike, who: Format) -> Values:
+    """Values as float64. Raises `RequestError` for NaN, which no code word stands for."""
     array = np.asarray(values, dtype=np.float64)
     if np.any(np.isnan(array)):
-        raise ValueError(f"NaN has no code word in {who}")
-    return np.clip(array, who.smallest, who.largest)
+        raise RequestError(f"NaN has no code word in {who}")
+    return array
 
 
 def nearest_by_table(format_: Format, values: ArrayLike) -> Codes:
@@ -165,9 +188,7 @@ def nearest_by_table(format_: Format, values: ArrayLike) -> Codes:
     return np.where(take_above, codes[above], codes[below])
 
 
-def require_width(family: str, bits: Any, least: int, most: int) -> None:
+def require_width(family: str, field: str, width: object, least: int, most: int) -> None:
     """Refuse a width that the family does not have."""
-    from bitwatt.errors import RequestError
-
-    if isinstance(bits, bool) or not isinstance(bits, int) or not least <= bits <= most:
-        raise RequestError(f"{family}: bits must be a whole number from {least} to {most}, got {bits!r}")
+    if isinstance(width, bool) or not isinstance(width, int) or not least <= width <= most:
+        raise RequestError(f"{family}: {field} must be a whole number from {least} to {most}, got {width!r}")

@@ -17,6 +17,7 @@ class Binary(Format):
     """+1 (code 0) and -1 (code 1). There is no zero; 0 is a tie and goes to the even code, +1."""
 
     family: ClassVar[str] = "binary"
+    spelling: ClassVar[str] = "binary"
 
     @property
     def bits(self) -> int:
@@ -45,7 +46,7 @@ class Binary(Format):
         return np.zeros(np.shape(codes), dtype=np.bool_)
 
     def decode(self, codes: ArrayLike) -> Values:
-        return 1.0 - 2.0 * self._checked(codes)
+        return (1 - 2 * self._checked(codes)).astype(np.float64)
 
     def encode(self, values: ArrayLike) -> Codes:
         return (finite_or_saturated(values, self) < 0).astype(np.int64)
@@ -57,6 +58,7 @@ class Ternary(Format):
     """-1, 0 and +1 in two's complement of two bits; the code of -2 is reserved."""
 
     family: ClassVar[str] = "ternary"
+    spelling: ClassVar[str] = "ternary"
 
     @property
     def bits(self) -> int:

@@ -9,13 +9,14 @@ from typing import ClassVar, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitwatt.errors import RequestError
 from bitwatt.formats.base import Codes, Format, Values, finite_or_saturated, require_width
 
 
 @final
 @dataclass(frozen=True)
 class Fixed(Format):
-    """Whole numbers of `bits` bits: -2**(bits-1) .. 2**(bits-1)-1, or 0 .. 2**bits-1 unsigned.
+    """Whole numbers of `width` bits: -2**(width-1) .. 2**(width-1)-1, or 0 .. 2**width-1 unsigned.
 
     Raises `RequestError` for a width outside 2 to 32.
     """
@@ -24,9 +25,12 @@ class Fixed(Format):
     signed: bool = True
 
     family: ClassVar[str] = "fixed point"
+    spelling: ClassVar[str] = "fixed2 to fixed32, ufixed2 to ufixed32"
 
     def __post_init__(self) -> None:
-        require_width("fixed point", self.width, 2, 32)
+        require_width("fixed point", "width", self.width, 2, 32)
+        if not isinstance(self.signed, bool):
+            raise RequestError(f"fixed point: signed must be True or False, got {self.signed!r}")
 
     @property
     def bits(self) -> int:
@@ -49,7 +53,7 @@ class Fixed(Format):
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        match = re.fullmatch(r"(u?)fixed([0-9]+)", name)
+        match = re.fullmatch(r"(u?)fixed([0-9]{1,3})", name)
         return cls(int(match[2]), signed=not match[1]) if match else None
 
     def reserved(self, codes: ArrayLike) -> NDArray[np.bool_]:
@@ -62,5 +66,6 @@ class Fixed(Format):
         return words.astype(np.float64)
 
     def encode(self, values: ArrayLike) -> Codes:
-        rounded = np.rint(finite_or_saturated(values, self))
-        return rounded.astype(np.int64) & (2**self.width - 1)
+        rounded = np.rint(finite_or_saturated(values, self)).astype(np.int64)
+        codes: Codes = rounded & ((1 << self.width) - 1)
+        return codes

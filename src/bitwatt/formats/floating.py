@@ -9,20 +9,22 @@ from typing import ClassVar, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitwatt.errors import RequestError
-from bitwatt.formats.base import Codes, Format, Values, finite_or_saturated
+from bitwatt.formats.base import Codes, Format, Values, finite_or_saturated, require_width, without_nan
 
 
 @final
 @dataclass(frozen=True)
 class Float32(Format):
-    """IEEE 754 binary32, subnormals flushed to (signed) zero.
+    """IEEE 754 binary32, except that subnormals are flushed to (signed) zero and NaN is refused.
 
-    `encode` rounds to nearest even and, as IEEE 754 has it, overflows to infinity; the code words of
-    infinity and NaN are reserved here because they stand for no finite value.
+    `encode` rounds to nearest even first and flushes what is then subnormal, so that a value less than half
+    a subnormal step below 2**-126 is 2**-126, and every smaller one is zero. From 2**128 - 2**103 on it
+    overflows to infinity.
     """
 
     family: ClassVar[str] = "floating point"
+    spelling: ClassVar[str] = "float32"
+    has_infinity: ClassVar[bool] = True
 
     @property
     def bits(self) -> int:
@@ -48,19 +50,16 @@ class Float32(Format):
         return cls() if name == "float32" else None
 
     def reserved(self, codes: ArrayLike) -> NDArray[np.bool_]:
-        exponent = (np.asarray(codes, dtype=np.int64) >> 23) & 0xFF
-        return np.asarray(exponent == 0xFF)
+        magnitude = np.asarray(codes, dtype=np.int64) & 0x7FFF_FFFF
+        return np.asarray(magnitude > 0x7F80_0000)  # NaN; that one is infinity
 
     def decode(self, codes: ArrayLike) -> Values:
         words = self._checked(codes).astype(np.uint32)
         return _flushed(words.view(np.float32)).astype(np.float64)
 
     def encode(self, values: ArrayLike) -> Codes:
-        array = np.asarray(values, dtype=np.float64)
-        if np.any(np.isnan(array)):
-            raise ValueError(f"NaN has no code word in {self}")
         with np.errstate(over="ignore", under="ignore"):
-            single = array.astype(np.float32)
+            single = without_nan(values, self).astype(np.float32)
         return np.asarray(_flushed(single).view(np.uint32).astype(np.int64))
 
 
@@ -78,20 +77,18 @@ class Minifloat(Format):
     finite throughout: OCP 8-bit Floating Point Specification 1.0 (2023), OCP Microscaling Formats 1.0 (2023).
     Bias is 2**(exponent_bits-1) - 1. Negative zero is reserved: arithmetic on integers has one zero.
 
-    Raises `RequestError` for fields outside 2 to 5 and 1 to 10 bits.
+    Raises `RequestError` for an exponent outside 2 to 5 bits or a mantissa outside 1 to 10.
     """
 
     exponent_bits: int
     mantissa_bits: int
 
     family: ClassVar[str] = "small floating point"
+    spelling: ClassVar[str] = "e4m3 (exponent e2 to e5, mantissa m1 to m10)"
 
     def __post_init__(self) -> None:
-        if not (2 <= self.exponent_bits <= 5 and 1 <= self.mantissa_bits <= 10):
-            raise RequestError(
-                "small floating point: exponent_bits must be 2 to 5 and mantissa_bits 1 to 10, "
-                f"got e{self.exponent_bits}m{self.mantissa_bits}"
-            )
+        require_width(self.family, "exponent_bits", self.exponent_bits, 2, 5)
+        require_width(self.family, "mantissa_bits", self.mantissa_bits, 1, 10)
 
     @property
     def bits(self) -> int:
@@ -99,7 +96,7 @@ class Minifloat(Format):
 
     @property
     def unit_exponent(self) -> int:
-        return 2 - 2 ** (self.exponent_bits - 1) - self.mantissa_bits
+        return 2 - int(2 ** (self.exponent_bits - 1)) - self.mantissa_bits
 
     @property
     def _largest_code(self) -> int:
@@ -125,7 +122,7 @@ class Minifloat(Format):
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        match = re.fullmatch(r"e([0-9]+)m([0-9]+)", name)
+        match = re.fullmatch(r"e([0-9]{1,3})m([0-9]{1,3})", name)
         return cls(int(match[1]), int(match[2])) if match else None
 
     def reserved(self, codes: ArrayLike) -> NDArray[np.bool_]:
@@ -137,7 +134,8 @@ class Minifloat(Format):
         field = codes >> self.mantissa_bits
         mantissa = codes & (2**self.mantissa_bits - 1)
         significand = np.where(field > 0, 2**self.mantissa_bits, 0) + mantissa
-        return np.asarray(np.ldexp(significand.astype(np.float64), np.maximum(field, 1) - 1 + self.unit_exponent))
+        exponent = np.maximum(field, 1) - 1 + self.unit_exponent  # field 0 is subnormal: as 1, no leading one
+        return np.asarray(np.ldexp(significand.astype(np.float64), exponent))
 
     def decode(self, codes: ArrayLike) -> Values:
         words = self._checked(codes)

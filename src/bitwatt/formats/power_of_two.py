@@ -30,9 +30,10 @@ class PowerOfTwo(Format):
     width: int = 6
 
     family: ClassVar[str] = "powers of two"
+    spelling: ClassVar[str] = "pow2 (6 bits), pow2-2 to pow2-8"
 
     def __post_init__(self) -> None:
-        require_width("powers of two", self.width, 2, 8)
+        require_width("powers of two", "width", self.width, 2, 8)
 
     @property
     def bits(self) -> int:
@@ -60,7 +61,7 @@ class PowerOfTwo(Format):
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        match = re.fullmatch(r"pow2(?:-([0-9]+))?", name)
+        match = re.fullmatch(r"pow2(?:-([0-9]{1,3}))?", name)
         return cls(int(match[1] or 6)) if match else None
 
     def reserved(self, codes: ArrayLike) -> NDArray[np.bool_]:
@@ -80,9 +81,10 @@ class PowerOfTwo(Format):
         # e+1. frexp is exact where floor(log2) is not. Below 1 the lower neighbour is zero, field 0.
         mantissa, exponent = np.frexp(np.abs(array))
         field = np.maximum(exponent.astype(np.int64), 0)
-        magnitude = np.where(exponent > 0, mantissa, np.where(exponent == 0, mantissa, 0.0))
+        magnitude = np.where(exponent >= 0, mantissa, 0.0)
         middle = np.where(exponent > 0, 0.75, 0.5)
         up = (magnitude > middle) | ((magnitude == middle) & (field % 2 == 1))
         field = np.minimum(field + up, self.exponents)
         sign = (array < 0) & (field > 0)
-        return field | (sign.astype(np.int64) << (self.width - 1))
+        codes: Codes = field | (sign.astype(np.int64) << (self.width - 1))
+        return codes

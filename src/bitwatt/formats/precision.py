@@ -25,6 +25,12 @@ class Precision:
     activations: Format
 
     def __post_init__(self) -> None:
+        for field, value in (("weights", self.weights), ("activations", self.activations)):
+            if not isinstance(value, Format):
+                raise RequestError(
+                    f"precision: {field} must be a Format, got {value!r}; "
+                    "for a name use bitwatt.formats.parse_precision"
+                )
         if isinstance(self.weights, Float32) != isinstance(self.activations, Float32):
             raise RequestError(
                 f"precision '{self.weights}:{self.activations}': float32 goes only with float32; "
@@ -63,12 +69,16 @@ def default_activations(weights: Format) -> Format | None:
 
 
 def parse_format(name: str) -> Format:
-    """The format of that name, as `str(format)` writes it. Raises `RequestError` with the nearest match."""
+    """The format of that name, as `str(format)` writes it.
+
+    Raises `RequestError`: what is allowed and the nearest match, or the widths of the family named.
+    """
     for family in CATALOGUE:
         found = family.parse(name)
         if found is not None:
             return found
-    raise unknown_name("format", name, [str(member) for member in FORMATS])
+    spellings = [family.spelling for family in CATALOGUE]
+    raise unknown_name("format", name, spellings, near=[str(member) for member in FORMATS])
 
 
 def parse_precision(name: str) -> Precision:
@@ -76,11 +86,14 @@ def parse_precision(name: str) -> Precision:
 
     Raises `RequestError` that lists what is allowed and the nearest match.
     """
-    weights_name, colon, activations_name = name.strip().partition(":")
+    weights_name, colon, activations_name = (part.strip() for part in name.partition(":"))
     weights = parse_format(weights_name)
     activations = parse_format(activations_name) if colon else default_activations(weights)
     if activations is None:
-        raise RequestError(f"precision '{name}' needs its activations named too, as in 'fixed8:{name}'")
+        raise RequestError(
+            f"precision '{weights}': unsigned weights imply no activations; name both, as in "
+            f"'{weights}:{weights}', or 'fixed{weights.bits}:{weights}' if only the activations were meant"
+        )
     return Precision(weights, activations)
 
 
@@ -91,9 +104,16 @@ PAPER: tuple[Precision, ...] = tuple(
 
 
 def parse_precisions(text: str) -> tuple[Precision, ...]:
-    """A comma-separated list of precisions; `paper` stands for the paper's seven. Repeats are dropped."""
-    found: dict[Precision, None] = {}
-    for part in text.split(","):
-        for precision in PAPER if part.strip() == "paper" else (parse_precision(part.strip()),):
+    """A comma-separated list of precisions; `paper` stands for the paper's seven. Repeats are dropped.
+
+    Raises `RequestError` as `parse_precision` does, and for an empty name.
+    """
+    found: dict[Precision, None] = {}  # a set that keeps the order
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            raise RequestError(
+                f"precisions '{text}': a name is empty; give names with commas between, as in 'paper,ternary'"
+            )
+        for precision in PAPER if part == "paper" else (parse_precision(part),):
             found[precision] = None
     return tuple(found)
