@@ -1,0 +1,25 @@
+"""Quantised networks: weights and activations of a PyTorch model on the grids of a precision."""
+
+from bitwatt.quantization.calibration import refit_weight_exponents
+from bitwatt.quantization.capture import INPUT
+from bitwatt.quantization.convert import quantize
+from bitwatt.quantization.layers import InputQuantizer, QuantizedAvgPool2d, QuantizedConv2d, QuantizedLinear
+from bitwatt.quantization.network import Node, QuantizedNetwork
+from bitwatt.quantization.rounding import round_to_grid
+from bitwatt.quantization.scale import least_squares_exponent
+from bitwatt.quantization.straight_through import round_straight_through
+
+__all__ = [
+    "INPUT",
+    "InputQuantizer",
+    "Node",
+    "QuantizedAvgPool2d",
+    "QuantizedConv2d",
+    "QuantizedLinear",
+    "QuantizedNetwork",
+    "least_squares_exponent",
+    "quantize",
+    "refit_weight_exponents",
+    "round_straight_through",
+    "round_to_grid",
+]
