@@ -57,7 +57,8 @@ class Pin:
     name: str
     direction: str
     function: Expression | None
-    capacitance: float
+    rise_capacitance: float
+    fall_capacitance: float
     max_capacitance: float | None
     is_clock: bool
     power_arcs: tuple[PowerArc, ...] = field(hash=False)

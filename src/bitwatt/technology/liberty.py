@@ -30,7 +30,7 @@ class Library:
     """A liberty library whose cells are read when they are first asked for.
 
     `time_s`, `capacitance_f`, `leakage_w` are the SI values of the file's units; `voltage_v` is its nominal
-    supply. `sha256` is the digest of the (uncompressed) text.
+    supply; `default_wire_load` names the wire load model that the file chooses for itself, if any. `sha256` is the digest of the (uncompressed) text.
     """
 
     name: str
@@ -41,11 +41,13 @@ class Library:
     time_s: float
     capacitance_f: float
     leakage_w: float
+    default_wire_load: str | None
     text: str = field(repr=False)
     _cells: dict[str, Group] = field(repr=False, hash=False)
     _templates: dict[str, Group] = field(repr=False, hash=False)
     _wire_loads: dict[str, Group] = field(repr=False, hash=False)
     _default_leakage: float = field(repr=False)
+    _default_capacitance: float = field(repr=False)
     _parsed: dict[str, Cell] = field(default_factory=dict, repr=False, hash=False, compare=False)
 
     @property
@@ -98,11 +100,13 @@ def parse_liberty(text: str, source: str) -> Library:
         time_s=_unit(group, "time_unit", "s", source),
         capacitance_f=_capacitance_unit(group, source),
         leakage_w=_unit(group, "leakage_power_unit", "W", source),
+        default_wire_load=group.attributes.get("default_wire_load"),
         text=text,
         _cells={cell.args[0]: cell for cell in group.each("cell")},
         _templates={t.args[0]: t for t in group.groups if t.kind.endswith("template") and t.args},
         _wire_loads={w.args[0]: w for w in group.each("wire_load")},
         _default_leakage=float(group.attributes.get("default_cell_leakage_power", 0.0)),
+        _default_capacitance=float(group.attributes.get("default_input_pin_cap", 0.0)),
     )
     _check_mappable(library, source)
     return library
@@ -205,11 +209,13 @@ def _read_clock_gate(group: Group) -> ClockGate | None:
 def _read_pin(group: Group, where: str, library: Library) -> Pin:
     attributes = group.attributes
     maximum = attributes.get("max_capacitance")
+    capacitance = attributes.get("capacitance", library._default_capacitance)
     return Pin(
         name=group.args[0],
         direction=attributes.get("direction", "internal"),
         function=_expression(group, "function"),
-        capacitance=float(attributes.get("capacitance", 0.0)),
+        rise_capacitance=float(attributes.get("rise_capacitance", capacitance)),
+        fall_capacitance=float(attributes.get("fall_capacitance", capacitance)),
         max_capacitance=float(maximum) if maximum is not None else None,
         is_clock=group.flag("clock") or group.flag("clock_gate_clock_pin"),
         power_arcs=tuple(_read_power_arc(arc, where, library) for arc in group.each("internal_power")),
