@@ -45,7 +45,7 @@ class InputQuantizer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if isinstance(self.format, Float32):
             return channels_last(images)
-        return round_to_grid(channels_last(images) * power_of_two(-self.exponent), self.format)
+        return channels_last(round_to_grid(images * power_of_two(-self.exponent), self.format))
 
     def extra_repr(self) -> str:
         return f"{self.format}, exponent={int(self.exponent)}"
