@@ -1,8 +1,8 @@
 """Write the lock files: what pip installs today, from clean environments, for running and for the tests.
 
 `requirements.lock` is what bitwatt runs on; `requirements-dev.lock` adds the extra `dev` and keeps every
-version of the first. A version is written without its local part (`2.13.0`, not `2.13.0+cpu`): which build of it is
-taken is the business of the machine's own pip configuration.
+version of the first. A version is written without its local part (`2.13.0`, not `2.13.0+cpu`): which
+build of it is taken is the business of the machine's own pip configuration.
 
 usage: python scripts/lock.py
 """
