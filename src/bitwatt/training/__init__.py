@@ -1,0 +1,16 @@
+"""Training: float networks, and quantised ones through their rounding."""
+
+from bitwatt.training.checkpoint import load_checkpoint, save_checkpoint
+from bitwatt.training.loop import EpochRecord, Progress, TrainingResult, TrainingState, train
+from bitwatt.training.recipe import Recipe
+
+__all__ = [
+    "EpochRecord",
+    "Progress",
+    "Recipe",
+    "TrainingResult",
+    "TrainingState",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train",
+]
