@@ -1,9 +1,9 @@
 """Plays operands through a mapped netlist and keeps what every net did: zero delay, many cycles in a word.
 
 A net's whole history is one Python integer, its *wave*: bit `cycle * streams + stream` is the net's settled
-value in that cycle of that stream. Logic is then one bitwise operation on integers of thousands of bits,
-and a register is a shift by `streams` bits, so a pipeline of any depth is simulated in one pass. Registers
-in a loop (an accumulator, a register its clock gate can hold) are stepped cycle by cycle, all streams at once.
+value in that cycle of that stream. Logic is then one bitwise operation on integers of thousands of bits, and
+a register is a shift by `streams` bits, so a pipeline of any depth is simulated in one pass. Registers in a
+loop (an accumulator, a register its clock gate can hold) are stepped cycle by cycle, all streams at once.
 
 Zero delay means that glitches are not seen: each net changes at most once a cycle.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,7 @@ class Activity:
         return total
 
 
-def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[np.generic]], *, warmup: int = 0) -> Activity:
+def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]], *, warmup: int = 0) -> Activity:
     """Play a stimulus through a netlist.
 
     `stimulus` gives each input port but the clock its value in each cycle, as integers of shape (cycles,) or
@@ -79,8 +80,10 @@ def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[np.generic]], 
     inputs = _check_stimulus(netlist, stimulus)
     streams, cycles = next(iter(inputs.values())).shape
     if cycles - warmup < 2:
-        raise RequestError(f"block '{netlist.name}': the stimulus must leave at least 2 cycles after {warmup} of "
-                           f"warm-up, got {cycles} in all")
+        raise RequestError(
+            f"block '{netlist.name}': the stimulus must leave at least 2 cycles after {warmup} of "
+            f"warm-up, got {cycles} in all"
+        )
     waves = _Waves(netlist, streams, cycles)
     for name, values in inputs.items():
         for position, net in enumerate(netlist.ports[name].nets):
@@ -139,8 +142,11 @@ class _Waves:
         rows = {net: _rows(self.value[net], self.cycles, self.streams) for net in outside}
         ones = (1 << self.streams) - 1
         now = [0] * self.netlist.net_count
-        registers = [_Register(i, i.cell.flip_flop, self._initial(i, ones), local)
-                     for i in group if i.cell.flip_flop is not None]
+        registers = [
+            _Register(i, i.cell.flip_flop, self._initial(i, ones), local)
+            for i in group
+            if i.cell.flip_flop is not None
+        ]
         logic = [operation for i in group if i.cell.flip_flop is None for operation in _logic(i)]
         history: dict[int, list[int]] = {net: [] for net in local}
         for cycle in range(self.cycles):
@@ -161,7 +167,11 @@ class _Waves:
         """A register's first state: `ones` where the RTL initialises its output to 1."""
         flip_flop = instance.cell.flip_flop
         for pin in instance.cell.outputs:
-            if flip_flop is not None and pin.function is not None and instance.nets.get(pin.name) in self.netlist.initial:
+            if (
+                flip_flop is not None
+                and pin.function is not None
+                and instance.nets.get(pin.name) in self.netlist.initial
+            ):
                 return ones if pin.function.single_pin() == flip_flop.state else 0
         return 0
 
@@ -178,8 +188,10 @@ class _Register:
         for expression in (flip_flop.clear, flip_flop.preset):
             names = expression.names if expression is not None else ()
             if any(self.nets[name] in local for name in names):
-                raise DataError(f"register {instance.name} is cleared asynchronously by a loop that it is part of; "
-                                "clear it synchronously")
+                raise DataError(
+                    f"register {instance.name} is cleared asynchronously by a loop that it is part of; "
+                    "clear it synchronously"
+                )
 
     def show(self, now: list[int], ones: int) -> None:
         """Force what is asynchronous, then drive the outputs."""
@@ -233,26 +245,31 @@ def _drive(
 
 
 def _check_stimulus(
-    netlist: Netlist, stimulus: Mapping[str, npt.NDArray[np.generic]]
-) -> dict[str, npt.NDArray[np.generic]]:
+    netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[Any]]:
     """The stimulus as (streams, cycles) arrays of integers that fit their ports."""
     inputs = {p.name: p for p in netlist.ports.values() if p.direction == "input" and p.name != netlist.clock}
     for name in stimulus:
         if name not in inputs:
             raise unknown_name(f"input port of block '{netlist.name}'", name, inputs)
-    checked: dict[str, npt.NDArray[np.generic]] = {}
+    checked: dict[str, npt.NDArray[Any]] = {}
     for name, port in inputs.items():
         if name not in stimulus:
-            raise RequestError(f"block '{netlist.name}': the stimulus lacks input port '{name}'; give it one integer a "
-                               "cycle")
+            raise RequestError(
+                f"block '{netlist.name}': the stimulus lacks input port '{name}'; give it one integer a cycle"
+            )
         values = np.atleast_2d(np.asarray(stimulus[name]))
         if values.ndim != 2 or values.dtype.kind not in "iubO":
-            raise RequestError(f"block '{netlist.name}': port '{name}' takes integers of shape (cycles,) or (streams, "
-                               f"cycles), got {values.dtype} of shape {values.shape}")
+            raise RequestError(
+                f"block '{netlist.name}': port '{name}' takes integers of shape (cycles,) or (streams, "
+                f"cycles), got {values.dtype} of shape {values.shape}"
+            )
         width = len(port.nets)
         if values.size and not (-(1 << (width - 1)) <= int(values.min()) and int(values.max()) < 1 << width):
-            raise RequestError(f"block '{netlist.name}': port '{name}' has {width} bits and cannot hold values from "
-                               f"{values.min()} to {values.max()}")
+            raise RequestError(
+                f"block '{netlist.name}': port '{name}' has {width} bits and cannot hold values from "
+                f"{values.min()} to {values.max()}"
+            )
         checked[name] = values
     if not checked:
         raise RequestError(f"block '{netlist.name}' has no input port to give operands to")
@@ -262,7 +279,7 @@ def _check_stimulus(
     return checked
 
 
-def _pack(bits: npt.NDArray[np.generic]) -> int:
+def _pack(bits: npt.NDArray[Any]) -> int:
     """A (cycles, streams) array of 0 and 1 as a wave."""
     return int.from_bytes(np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes(), "little")
 

@@ -64,8 +64,10 @@ def store_entry(kind: str, digest: str, entry: dict[str, Any]) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise DataError(f"cannot write the cache folder {path.parent}: {error.strerror}; set BITWATT_CACHE to a "
-                        "folder that can be written") from None
+        raise DataError(
+            f"cannot write the cache folder {path.parent}: {error.strerror}; set BITWATT_CACHE to a "
+            "folder that can be written"
+        ) from None
 
 
 def _path(kind: str, digest: str) -> Path:

@@ -21,8 +21,14 @@ from bitwatt.technology.lookup import LookupTable, lookup_table
 
 _NUMBER = re.compile(r"[-+0-9.eE]+")
 _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
-_TIMING_TABLES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition", "rise_constraint",
-                  "fall_constraint")
+_TIMING_TABLES = (
+    "cell_rise",
+    "cell_fall",
+    "rise_transition",
+    "fall_transition",
+    "rise_constraint",
+    "fall_constraint",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Library:
     """A liberty library whose cells are read when they are first asked for.
 
     `time_s`, `capacitance_f`, `leakage_w` are the SI values of the file's units; `voltage_v` is its nominal
-    supply; `default_wire_load` names the wire load model that the file chooses for itself, if any. `sha256` is the digest of the (uncompressed) text.
+    supply; `default_wire_load` names the wire load model that the file chooses for itself, if any. `sha256`
+    is the digest of the (uncompressed) text.
     """
 
     name: str
@@ -72,7 +79,10 @@ class Library:
         return self._parsed[name]
 
     def wire_capacitance(self, wire_load: str, fanout: int) -> float:
-        """The capacitance (library's unit) of a net of `fanout` pins in one of the library's wire load models."""
+        """The capacitance of a net of `fanout` pins in one of the library's wire load models, in its unit.
+
+        Raises `RequestError` for a wire load model the library does not have.
+        """
         if wire_load not in self._wire_loads:
             raise unknown_name(f"wire load of {self.name}", wire_load, self._wire_loads)
         return _wire_capacitance(self._wire_loads[wire_load], fanout)
@@ -116,7 +126,9 @@ def _check_mappable(library: Library, source: str) -> None:
     """Raise unless the library has what synthesis cannot do without."""
     cells = library._cells.values()
     if not any(cell.each("ff") for cell in cells):
-        raise DataError(f"{source} has no flip-flop (a cell with an 'ff' group); registers cannot be mapped to it")
+        raise DataError(
+            f"{source} has no flip-flop (a cell with an 'ff' group); registers cannot be mapped to it"
+        )
     for cell in cells:
         pins = cell.each("pin")
         functions = [pin.attributes["function"] for pin in pins if "function" in pin.attributes]
@@ -125,8 +137,10 @@ def _check_mappable(library: Library, source: str) -> None:
             expression = parse_expression(functions[0])
             if len(expression.names) == 1 and expression(1, 0) == 1 and expression(1, 1) == 0:
                 return
-    raise DataError(f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
-                    "be mapped to it")
+    raise DataError(
+        f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
+        "be mapped to it"
+    )
 
 
 def _unit(group: Group, name: str, symbol: str, source: str) -> float:
@@ -153,7 +167,9 @@ def _nominal_voltage(group: Group, source: str) -> float:
         if conditions.args[0] == wanted and "voltage" in conditions.attributes:
             return float(conditions.attributes["voltage"])
     if "nom_voltage" not in group.attributes:
-        raise DataError(f"{source}: 'nom_voltage' is needed to turn capacitance into energy; the file has none")
+        raise DataError(
+            f"{source}: 'nom_voltage' is needed to turn capacitance into energy; the file has none"
+        )
     return float(group.attributes["nom_voltage"])
 
 
@@ -166,10 +182,14 @@ def _read_cell(group: Group, library: Library) -> Cell:
     name = group.args[0]
     if "area" not in group.attributes:
         raise DataError(f"{library.source}: cell {name} has no area")
-    pins = {pin.args[0]: _read_pin(pin, f"{library.source}: cell {name} pin {pin.args[0]}", library)
-            for pin in group.each("pin")}
-    states = tuple(LeakageState(_expression(state, "when"), float(state.attributes["value"]))
-                   for state in group.each("leakage_power"))
+    pins = {
+        pin.args[0]: _read_pin(pin, f"{library.source}: cell {name} pin {pin.args[0]}", library)
+        for pin in group.each("pin")
+    }
+    states = tuple(
+        LeakageState(_expression(state, "when"), float(state.attributes["value"]))
+        for state in group.each("leakage_power")
+    )
     default = float(group.attributes.get("cell_leakage_power", library._default_leakage))
     return Cell(
         name=name,
@@ -188,8 +208,14 @@ def _read_flip_flop(group: Group) -> FlipFlop | None:
         clocked_on, next_state = _expression(ff, "clocked_on"), _expression(ff, "next_state")
         if clocked_on is None or next_state is None:
             raise DataError(f"cell {group.args[0]}: its 'ff' group needs both clocked_on and next_state")
-        return FlipFlop(ff.args[0], ff.args[1], clocked_on, next_state, _expression(ff, "clear"),
-                        _expression(ff, "preset"))
+        return FlipFlop(
+            ff.args[0],
+            ff.args[1],
+            clocked_on,
+            next_state,
+            _expression(ff, "clear"),
+            _expression(ff, "preset"),
+        )
     return None
 
 
@@ -199,10 +225,14 @@ def _read_clock_gate(group: Group) -> ClockGate | None:
     pins = group.each("pin")
     clocks = [pin.args[0] for pin in pins if pin.flag("clock_gate_clock_pin")]
     outputs = [pin.args[0] for pin in pins if pin.flag("clock_gate_out_pin")]
-    enables = [pin.args[0] for pin in pins if pin.flag("clock_gate_enable_pin") or pin.flag("clock_gate_test_pin")]
+    enables = [
+        pin.args[0] for pin in pins if pin.flag("clock_gate_enable_pin") or pin.flag("clock_gate_test_pin")
+    ]
     if len(clocks) != 1 or len(outputs) != 1 or not enables:
-        raise DataError(f"cell {group.args[0]}: a clock gate needs one clock, one output and an enable pin; got "
-                        f"{clocks}, {outputs}, {enables}")
+        raise DataError(
+            f"cell {group.args[0]}: a clock gate needs one clock, one output and an enable pin; got "
+            f"{clocks}, {outputs}, {enables}"
+        )
     return ClockGate(clocks[0], tuple(enables), outputs[0])
 
 
@@ -249,8 +279,10 @@ def _read_table(group: Group, where: str, library: Library) -> LookupTable:
     template = library._templates.get(group.args[0]) if group.args else None
     shape = template.attributes if template is not None else {}
     variables = tuple(shape[f"variable_{n}"] for n in "123" if f"variable_{n}" in shape)
-    axes = tuple(_calls_numbers(group, f"index_{n}") or _calls_numbers(template, f"index_{n}")
-                 for n in "123"[: len(variables)])
+    axes = tuple(
+        _calls_numbers(group, f"index_{n}") or _calls_numbers(template, f"index_{n}")
+        for n in "123"[: len(variables)]
+    )
     return lookup_table(f"{where}: {group.kind}", variables, axes, _calls_numbers(group, "values"))
 
 
@@ -262,7 +294,8 @@ def _calls_numbers(group: Group | None, name: str) -> tuple[float, ...]:
 
 def _wire_capacitance(model: Group, fanout: int) -> float:
     """Length of the wire by fan-out (between the table's points on a line, beyond it `slope` a pin), times
-    capacitance a length."""
+    capacitance a length.
+    """
     lengths = sorted((int(pair[0]), float(pair[1])) for pair in model.arguments("fanout_length"))
     if not lengths or fanout <= 0:
         return 0.0

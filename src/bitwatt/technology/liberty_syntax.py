@@ -81,7 +81,9 @@ def parse_groups(text: str, source: str) -> Group:
             break
         if match["close"]:
             if len(stack) == 1:
-                raise DataError(f"{source}: line {_line(text, position)}: a '}}' closes nothing; not a liberty file")
+                raise DataError(
+                    f"{source}: line {_line(text, position)}: a '}}' closes nothing; not a liberty file"
+                )
             stack.pop()
         elif match["open"]:
             group = Group(match["name"], split_arguments(match["args"]))

@@ -27,8 +27,10 @@ class LookupTable:
 
     def at(self, slew: float, load: float) -> float:
         """The value for a transition time and an output load; an axis that is neither is held at zero."""
-        points = tuple(load if "capacitance" in variable else slew if "transition" in variable else 0.0
-                       for variable in self.variables)
+        points = tuple(
+            load if "capacitance" in variable else slew if "transition" in variable else 0.0
+            for variable in self.variables
+        )
         return self.interpolate(*points)
 
     def interpolate(self, *point: float) -> float:
@@ -50,7 +52,8 @@ def lookup_table(
 ) -> LookupTable:
     """A table from the flat list of values that liberty gives.
 
-    Raises `DataError` naming `where` when the number of values does not fit the axes, or an axis does not rise.
+    Raises `DataError` naming `where` when the number of values does not fit the axes, or an axis does not
+    rise.
     """
     sizes = [len(axis) for axis in axes]
     if len(axes) > 2:
@@ -71,7 +74,7 @@ def lookup_table(
 
 
 def _segment(axis: tuple[float, ...], x: float) -> tuple[int, float]:
-    """The index of the segment's lower point, and how far along it `x` lies (outside [0, 1] beyond the axis)."""
+    """The index of the segment's lower point, and how far along it `x` lies (beyond [0, 1] off the axis)."""
     if len(axis) == 1:
         return 0, 0.0
     low = min(max(bisect_right(axis, x) - 1, 0), len(axis) - 2)

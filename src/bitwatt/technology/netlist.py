@@ -67,8 +67,12 @@ class Netlist:
     @cached_property
     def driver(self) -> dict[int, tuple[int, str]]:
         """For each driven net the instance's index and the pin that drive it."""
-        return {net: (index, pin.name) for index, instance in enumerate(self.instances)
-                for pin in instance.cell.outputs if (net := instance.nets.get(pin.name)) is not None}
+        return {
+            net: (index, pin.name)
+            for index, instance in enumerate(self.instances)
+            for pin in instance.cell.outputs
+            if (net := instance.nets.get(pin.name)) is not None
+        }
 
     @cached_property
     def sinks(self) -> dict[int, list[tuple[int, str]]]:
@@ -82,24 +86,31 @@ class Netlist:
 
 
 def read_netlist(netlist_json: str, top: str, library: Library, clock: str | None) -> Netlist:
-    """Read yosys' JSON of one flat module mapped to `library`; `clock` is the clock port (None: no registers).
+    """Read yosys' JSON of one flat module; `clock` is the clock port (None: a block without registers).
 
     Raises `DataError` for cells that could not be mapped, latches, registers on the falling edge or on
     anything but the block's clock, and loops of combinational cells; `RequestError` for a clock port that
     is not there.
     """
     module = json.loads(netlist_json)["modules"][top]
-    ports = {name: Port(name, port["direction"], tuple(map(_net, port["bits"])))
-             for name, port in module["ports"].items()}
+    ports = {
+        name: Port(name, port["direction"], tuple(map(_net, port["bits"])))
+        for name, port in module["ports"].items()
+    }
     if clock is not None and clock not in ports:
         raise RequestError(f"block '{top}' has no clock port '{clock}'; its ports: {', '.join(ports)}")
     unmapped = sorted({cell["type"] for cell in module["cells"].values()} - set(library.cell_names))
     if unmapped:
-        raise DataError(f"block '{top}': {library.name} has no cell for {', '.join(unmapped)}; the library lacks a "
-                        "register or gate of this kind, or the RTL holds something that is not logic")
+        raise DataError(
+            f"block '{top}': {library.name} has no cell for {', '.join(unmapped)}; the library lacks a "
+            "register or gate of this kind, or the RTL holds something that is not logic"
+        )
     instances = tuple(
-        Instance(name, library.cell(cell["type"]), {pin: _net(bits[0]) for pin, bits in
-                                                    cell["connections"].items() if bits})
+        Instance(
+            name,
+            library.cell(cell["type"]),
+            {pin: _net(bits[0]) for pin, bits in cell["connections"].items() if bits},
+        )
         for name, cell in module["cells"].items()
     )
     clock_nets = _trace_clock(top, instances, ports[clock].nets if clock is not None else ())
@@ -174,8 +185,10 @@ def _registers_first(netlist: Netlist, group: tuple[int, ...]) -> tuple[int, ...
                         ready.append(sink)
     if len(ordered) < len(waiting):
         stuck = [netlist.instances[i].name for i in waiting if i not in set(ordered)]
-        raise DataError(f"block '{netlist.name}' has a loop of combinational cells through {stuck[0]}; put a register "
-                        "in it")
+        raise DataError(
+            f"block '{netlist.name}' has a loop of combinational cells through {stuck[0]}; put a register "
+            "in it"
+        )
     return tuple(registers + ordered)
 
 
@@ -188,7 +201,9 @@ def _initial_ones(module: Mapping[str, Any]) -> frozenset[int]:
     ones: set[int] = set()
     for net in module["netnames"].values():
         text = str(net.get("attributes", {}).get("init", ""))
-        ones.update(_net(bit) for bit, value in zip(net["bits"], reversed(text), strict=False) if value == "1")
+        ones.update(
+            _net(bit) for bit, value in zip(net["bits"], reversed(text), strict=False) if value == "1"
+        )
     return frozenset(ones)
 
 
@@ -196,19 +211,31 @@ def _trace_clock(top: str, instances: tuple[Instance, ...], roots: tuple[int, ..
     """The nets reached from the clock port through clock gates; checks that every register is on one."""
     nets = set(roots)
     gates = [i for i in instances if i.cell.clock_gate is not None]
-    while grown := {i.nets[g.output] for i in gates
-                    if (g := i.cell.clock_gate) is not None and i.nets.get(g.clock) in nets} - nets:
+    while (
+        grown := {
+            i.nets[g.output]
+            for i in gates
+            if (g := i.cell.clock_gate) is not None and i.nets.get(g.clock) in nets
+        }
+        - nets
+    ):
         nets |= grown
     for instance in instances:
         cell = instance.cell
         if cell.is_latch and cell.clock_gate is None:
-            raise DataError(f"block '{top}': {instance.name} is a latch ({cell.name}); only registers are supported")
+            raise DataError(
+                f"block '{top}': {instance.name} is a latch ({cell.name}); only registers are supported"
+            )
         if cell.flip_flop is None:
             continue
         pin = cell.flip_flop.clocked_on.single_pin()
         if pin is None:
-            raise DataError(f"block '{top}': {instance.name} ({cell.name}) is clocked on "
-                            f"'{cell.flip_flop.clocked_on.text}'; only rising edges of the clock are supported")
+            raise DataError(
+                f"block '{top}': {instance.name} ({cell.name}) is clocked on "
+                f"'{cell.flip_flop.clocked_on.text}'; only rising edges of the clock are supported"
+            )
         if instance.nets.get(pin) not in nets:
-            raise DataError(f"block '{top}': {instance.name} ({cell.name}) is not clocked by the block's clock port")
+            raise DataError(
+                f"block '{top}': {instance.name} ({cell.name}) is not clocked by the block's clock port"
+            )
     return frozenset(nets)

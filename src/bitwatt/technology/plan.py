@@ -83,7 +83,9 @@ def plan_synthesis(
         raise RequestError(f"block '{name}': clock_hz must lie between 0 and 1e12, got {clock_hz}")
     gating = "clockgate -liberty cells.lib\n" if clock_gating else ""
     script = _SCRIPT.format(top=top, period_ps=round(1e12 / clock_hz), clock_gating=gating)
-    return SynthesisPlan(name, top, without_source_locations(rtlil), script, library, f"pyosys {yosys_version()}")
+    return SynthesisPlan(
+        name, top, without_source_locations(rtlil), script, library, f"pyosys {yosys_version()}"
+    )
 
 
 def without_source_locations(rtlil: str) -> str:

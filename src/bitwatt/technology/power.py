@@ -3,10 +3,12 @@
 For every transition of an output the energy of one of its power arcs counts; where several arcs could have
 caused it (their inputs changed in the same cycle and their `when` holds) it is shared between them by how
 often each could. Every transition of an input pin adds that pin's own internal energy where the library gives
-one. Each transition of a net also takes half of C V^2. Leakage is each state's, weighted by how long it lasts.
+one. Each transition of a net also takes half of C V^2. Leakage is each state's, weighted by how long it
+lasts.
 
 Assumptions: zero delay, so no glitches; transition times and loads as in `timing.py`; where a condition names
-the clock, it is up for half the time; a block's outputs drive nothing outside, and its inputs' loads are its own.
+the clock, it is up for half the time; a block's outputs drive nothing outside, and its inputs' loads are its
+own.
 """
 
 from __future__ import annotations
@@ -123,7 +125,7 @@ def _net_energy(net: int, activity: Activity, timing: Timing) -> float:
 
 
 def _transitions(net: int, activity: Activity) -> Iterator[tuple[int, int]]:
-    """For each edge the cycles in which the net makes it; a clock makes both in every cycle it is not gated."""
+    """For each edge the cycles in which the net makes it; a clock makes both unless it is gated off."""
     if net in activity.netlist.clock_nets:
         yield RISE, activity.settled[net]
         yield FALL, activity.settled[net]
@@ -140,11 +142,17 @@ def _output_energy(instance: Instance, pin: Pin, net: int, activity: Activity, t
         arcs = [arc for arc in pin.power_arcs if arc.supply == supply]
         for edge, mask in _transitions(net, activity):
             if mask:
-                chances = [_count(_caused(arc, instance, mask, activity), arc.when, instance, activity) for arc in arcs]
+                chances = [
+                    _count(_caused(arc, instance, mask, activity), arc.when, instance, activity)
+                    for arc in arcs
+                ]
                 if not any(chances):
                     chances = [1.0] * len(arcs)
-                shared = sum(chance * _arc_energy(arc, instance, pin, net, edge, timing)
-                             for arc, chance in zip(arcs, chances, strict=True) if chance)
+                shared = sum(
+                    chance * _arc_energy(arc, instance, pin, net, edge, timing)
+                    for arc, chance in zip(arcs, chances, strict=True)
+                    if chance
+                )
                 energy += mask.bit_count() * shared / sum(chances)
     return energy
 
@@ -162,8 +170,11 @@ def _arc_energy(arc: PowerArc, instance: Instance, pin: Pin, net: int, edge: int
     table = arc.rise if edge == RISE else arc.fall
     if table is None:
         return 0.0
-    slews = [timing.slew[instance.nets.get(related, 0)][start]
-             for related in arc.related_pins for start in _starts(pin, related, edge)]
+    slews = [
+        timing.slew[instance.nets.get(related, 0)][start]
+        for related in arc.related_pins
+        for start in _starts(pin, related, edge)
+    ]
     return table.at(sum(slews) / len(slews) if slews else 0.0, timing.load[net][edge])
 
 
@@ -199,7 +210,7 @@ def _leakage(instance: Instance, activity: Activity) -> float:
 
 
 def _count(mask: int, when: Expression | None, instance: Instance, activity: Activity) -> float:
-    """How many of the cycles in `mask` meet a condition; one that names the clock counts half for each level."""
+    """How many of the cycles in `mask` meet a condition; the clock counts as up for half of each."""
     if when is None:
         return float(mask.bit_count())
     everything = (1 << activity.transitions) - 1

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bitwatt.errors import ToolError
 from bitwatt.technology.cache import load_entry, store_entry
@@ -26,7 +27,7 @@ _LAST_LINES = 12
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What synthesis leaves: the netlist as yosys JSON and as Verilog that OpenSTA reads, and yosys' own area."""
+    """What synthesis leaves: the netlist, as yosys JSON and as Verilog, and the area by yosys' own count."""
 
     digest: str
     netlist_json: str
@@ -44,7 +45,7 @@ def synthesize(plan: SynthesisPlan, *, timeout_s: float = 1800.0) -> Synthesis:
     if entry is None:
         entry = _run(plan, timeout_s)
         store_entry("synthesis", plan.digest, entry)
-    return Synthesis(plan.digest, entry["netlist_json"], entry["verilog"], entry["yosys_area_um2"])
+    return Synthesis(plan.digest, **entry)
 
 
 def synthesize_all(
@@ -57,7 +58,9 @@ def synthesize_all(
     ordered = list(plans)
     distinct = {plan.digest: plan for plan in ordered}
     with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
-        futures = {digest: pool.submit(synthesize, plan, timeout_s=timeout_s) for digest, plan in distinct.items()}
+        futures = {
+            digest: pool.submit(synthesize, plan, timeout_s=timeout_s) for digest, plan in distinct.items()
+        }
         try:
             return tuple(futures[plan.digest].result() for plan in ordered)
         except BaseException:
@@ -65,7 +68,7 @@ def synthesize_all(
             raise
 
 
-def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, str | float]:
+def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bitwatt-synthesis-") as name:
         folder = Path(name)
         (folder / "design.rtlil").write_text(plan.rtlil)
@@ -73,11 +76,20 @@ def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, str | float]:
         (folder / "synthesis.ys").write_text(plan.script)
         try:
             done = subprocess.run(
-                [sys.executable, "-c", _RUN_SCRIPT], cwd=folder, timeout=timeout_s, text=True, errors="replace",
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                [sys.executable, "-c", _RUN_SCRIPT],
+                cwd=folder,
+                timeout=timeout_s,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
         except subprocess.TimeoutExpired:
-            raise ToolError(f"synthesis of '{plan.name}' took longer than {timeout_s:g} s and was stopped") from None
+            raise ToolError(
+                f"synthesis of '{plan.name}' took longer than {timeout_s:g} s and was stopped"
+            ) from None
         wanted = ("stat.json", "netlist.json", "netlist.v")
         if done.returncode != 0 or not all((folder / file).is_file() for file in wanted):
             raise ToolError(_failure(plan, done.returncode, done.stdout))
@@ -92,6 +104,12 @@ def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, str | float]:
 def _failure(plan: SynthesisPlan, returncode: int, output: str) -> str:
     how = f"killed by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
     abc = re.search(r"return code (\d+)", output)
-    blame = f"abc, which {plan.tool} runs, failed (exit status {abc[1]})" if abc else f"{plan.tool} failed ({how})"
+    blame = (
+        f"abc, which {plan.tool} runs, failed (exit status {abc[1]})"
+        if abc
+        else f"{plan.tool} failed ({how})"
+    )
     lines = [line for line in output.splitlines() if line.strip()][-_LAST_LINES:]
-    return f"synthesis of '{plan.name}' with {plan.library.name}: {blame}; its last lines:\n" + "\n".join(lines)
+    return f"synthesis of '{plan.name}' with {plan.library.name}: {blame}; its last lines:\n" + "\n".join(
+        lines
+    )

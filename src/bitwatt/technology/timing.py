@@ -1,9 +1,9 @@
 """Static timing over liberty's NLDM tables: arrival times and transition times of every net.
 
 Assumptions, which are OpenSTA's without constraints: ideal clock; inputs arrive at time 0 with a transition
-time of 0; wires are the capacitance of the library's own default wire load model (no layout exists yet), their
-resistance left out; each net takes the worst arrival and the worst transition of all its arcs, conditional
-arcs included.
+time of 0; wires are the capacitance of the library's own default wire load model (no layout exists yet),
+their resistance left out; each net takes the worst arrival and the worst transition of all its arcs,
+conditional arcs included.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def analyze_timing(netlist: Netlist) -> Timing:
 
 
 def net_loads(netlist: Netlist) -> tuple[tuple[float, float], ...]:
-    """The capacitance on each net at a rising and a falling edge, in the library's unit: its wire and its pins.
+    """The capacitance on each net, its wire and its pins, at a rising and a falling edge (library's unit).
 
-    The wire comes from the library's default wire load model by fan-out, an output port counting as one pin; a
-    library without one has wires of no capacitance. What an output port drives outside is not here: whoever
+    The wire comes from the library's default wire load model by fan-out, an output port counting as one pin;
+    a library without one has wires of no capacitance. What an output port drives outside is not here: whoever
     receives it counts its own input pins.
     """
     library = netlist.library
@@ -86,8 +86,11 @@ def net_loads(netlist: Netlist) -> tuple[tuple[float, float], ...]:
 
 
 def _propagate(
-    instance: Instance, clock_nets: frozenset[int], arrival: list[tuple[float, float]],
-    slew: list[tuple[float, float]], load: tuple[tuple[float, float], ...],
+    instance: Instance,
+    clock_nets: frozenset[int],
+    arrival: list[tuple[float, float]],
+    slew: list[tuple[float, float]],
+    load: tuple[tuple[float, float], ...],
 ) -> None:
     for pin in instance.cell.outputs:
         net = instance.nets.get(pin.name)

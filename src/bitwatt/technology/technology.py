@@ -1,0 +1,61 @@
+"""A technology: characterised gates and SRAM macros of one node, and where both come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitwatt.errors import RequestError, unknown_name
+from bitwatt.technology.sram import SramArray, SramTable, built_in_sram_table, sram
+from bitwatt.technology.table import Table, load_table
+
+
+@dataclass(frozen=True)
+class Technology:
+    """What blocks and memories cost at one node.
+
+    `table` holds the characterised blocks, `sram` the macros, of which those of `sram_cell` at `sram_node_nm`
+    are used. `source` cites both. Raises `RequestError` for a node or voltage that is not positive or an
+    empty source.
+    """
+
+    name: str
+    node_nm: float
+    voltage_v: float
+    table: Table
+    sram: SramTable
+    sram_node_nm: float
+    sram_cell: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.node_nm <= 0 or self.voltage_v <= 0:
+            raise RequestError(
+                f"technology '{self.name}': node_nm and voltage_v must be positive, got {self.node_nm} and "
+                f"{self.voltage_v}"
+            )
+        if not self.source.strip():
+            raise RequestError(f"technology '{self.name}': 'source' must say where its figures come from")
+
+    def buffer(self, rows: int, width_bits: int) -> SramArray:
+        """The SRAM arrangement for a buffer of `rows` words of `width_bits`."""
+        return sram(rows, width_bits, self.sram_node_nm, self.sram_cell, table=self.sram)
+
+
+def technology(name: str) -> Technology:
+    """A technology known by name.
+
+    Raises `RequestError` with the names there are and the nearest match for any other.
+    """
+    if name != "nangate45":
+        raise unknown_name("technology", name, ("nangate45",))
+    table, macros = load_table("nangate45"), built_in_sram_table()
+    return Technology(
+        name=name,
+        node_nm=45,
+        voltage_v=table.voltage_v,
+        table=table,
+        sram=macros,
+        sram_node_nm=45,
+        sram_cell="itrs-lop",
+        source=f"gates: {table.source()}; memories: {macros.source}",
+    )
