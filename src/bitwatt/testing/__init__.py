@@ -1,0 +1,1 @@
+"""Conformance suites for what can be added: number formats, technologies."""
