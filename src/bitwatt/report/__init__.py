@@ -1,0 +1,50 @@
+"""Reports: from the records of a study to facts, a table, figures and a page. Loads neither torch nor amaranth."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bitwatt.report.records import check_results, read_results
+
+if TYPE_CHECKING:
+    from bitwatt.report.console import console_table, summary
+    from bitwatt.report.facts import Facts, Group, Row, facts
+    from bitwatt.report.figures import write_figures
+    from bitwatt.report.page import render_page, write_page
+
+__all__ = [
+    "Facts",
+    "Group",
+    "Row",
+    "check_results",
+    "console_table",
+    "facts",
+    "read_results",
+    "render_page",
+    "summary",
+    "write_figures",
+    "write_page",
+]
+
+# Loaded when first used: matplotlib alone takes most of a second.
+_HOME = {
+    "Facts": "bitwatt.report.facts",
+    "Group": "bitwatt.report.facts",
+    "Row": "bitwatt.report.facts",
+    "console_table": "bitwatt.report.console",
+    "facts": "bitwatt.report.facts",
+    "render_page": "bitwatt.report.page",
+    "summary": "bitwatt.report.console",
+    "write_figures": "bitwatt.report.figures",
+    "write_page": "bitwatt.report.page",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public name `name`, imported now (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'bitwatt.report' has no attribute '{name}'")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # in place of the submodule of that name, where there is one
+    return value

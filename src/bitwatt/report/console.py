@@ -1,0 +1,120 @@
+"""The table in the terminal, and the same facts as plain values for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group as Lines
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bitwatt.report.facts import REFERENCE, Facts, Group, Row, facts
+from bitwatt.report.prose import cautions, group_label, headline
+from bitwatt.report.quantities import percent, significant, unit_for
+
+
+def console_table(results: Mapping[str, Any], within: float = 0.01) -> Lines:
+    """A table for each network, with the answer below it, for `rich`'s `print`; fits in 80 columns.
+
+    Raises `DataError` where the records are not what schema 1 says.
+    """
+    found = facts(results, within)
+    return Lines(*_lines(found))
+
+
+def summary(results: Mapping[str, Any], within: float = 0.01) -> dict[str, Any]:
+    """The table's facts as JSON values: SI units in names, accuracies and savings as shares.
+
+    Raises `DataError` where the records are not what schema 1 says.
+    """
+    found = facts(results, within)
+    return {
+        "data": found.results.data.name,
+        "groups": [
+            {
+                "network": group.network,
+                "technology": group.technology,
+                "preset": group.preset,
+                "headline": headline(group),
+                "within": group.within,
+                "choice": group.choice.precision if group.choice else None,
+                "rows": [_values(row) for row in group.rows],
+            }
+            for group in found.groups
+        ],
+        "provenance": [
+            {"quantity": s.quantity, "kinds": list(s.kinds), "text": s.text, "precisions": list(s.precisions)}
+            for s in found.sources
+        ],
+        "cautions": list(cautions(found)),
+    }
+
+
+def _values(row: Row) -> dict[str, Any]:
+    saving = row.against
+    return {
+        "precision": row.precision,
+        "seeds": list(row.seeds),
+        "accuracy": row.accuracy.mean,
+        "accuracy_interval": [row.accuracy.low, row.accuracy.high],
+        "accuracy_spread": row.accuracy.spread,
+        "memory_bytes": row.memory_bytes,
+        "area_mm2": row.area_mm2,
+        "power_w": row.power_w,
+        "runtime_s": row.runtime_s,
+        "energy_j": row.energy_j,
+        "pareto": row.on_front,
+        "saving": saving
+        and {"energy": saving.energy, "power": saving.power, "area": saving.area, "memory": saving.memory},
+    }
+
+
+def _lines(found: Facts) -> Iterator[Table | Text]:
+    for index, group in enumerate(found.groups):
+        if index:
+            yield Text()
+        yield _table(group, f"{group_label(group, found)} on {found.results.data.name}")
+        yield Text(headline(group), style="bold")
+    yield Text("* no other precision is both cheaper and more accurate", style="dim")
+
+
+def _table(group: Group, title: str) -> Table:
+    rows = group.rows
+    energy = unit_for([row.energy_j for row in rows], "J")
+    power = unit_for([row.power_w for row in rows], "W")
+    memory = unit_for([row.memory_bytes for row in rows], "B")
+    # A title of the user's own may hold rich's markup.
+    table = Table(title=escape(title), title_justify="left", pad_edge=False, padding=(0, 1), box=None)
+    table.add_column("precision", overflow="fold")
+    for label in (
+        "accuracy\n%",
+        "±95 %\npoints",
+        f"memory\n{memory.symbol}",
+        "area\nmm²",
+        f"power\n{power.symbol}",
+        f"energy\n{energy.symbol}/image",
+        "saving\n",
+    ):
+        table.add_column(label, justify="right", no_wrap=True)
+    for row in rows:
+        half = (row.accuracy.high - row.accuracy.low) / 2
+        table.add_row(
+            Text(row.precision + ("*" if row.on_front else "")),
+            f"{100 * row.accuracy.mean:.2f}",
+            f"{100 * half:.2f}",
+            memory.of(row.memory_bytes),
+            significant(row.area_mm2),
+            power.of(row.power_w),
+            energy.of(row.energy_j),
+            _saving(row),
+            style="bold" if row is group.choice else None,
+        )
+    return table
+
+
+def _saving(row: Row) -> str:
+    if row.against is None:
+        return f"no {REFERENCE}"
+    return "reference" if row.precision == REFERENCE else percent(row.against.energy)

@@ -1,0 +1,204 @@
+"""The page: one `report.html` that opens from disk, asks no network for anything, and explains itself.
+
+Facts are put in words by `prose`, drawn by `scatter`, and laid out by `page.html`, with `page.css` and `page.js`
+inlined. Every value from the records is escaped: Jinja2's autoescape in the template, markupsafe in the SVG. A
+content security policy allows this page's own script alone (by its digest) and no connection at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from bitwatt.report import prose, published
+from bitwatt.report.atomic import write_atomic
+from bitwatt.report.comparison import Comparison, compare
+from bitwatt.report.components import COMPONENTS, Component, component, stacking_order
+from bitwatt.report.facts import REFERENCE, Facts, Group, Part, Row, facts
+from bitwatt.report.provenance import KINDS
+from bitwatt.report.quantities import Unit, percent, points, si, significant, unit_for, whole
+from bitwatt.report.scatter import accuracy_energy_svg
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A chart of stacked bars: one bar a row, one segment a component."""
+
+    key: str
+    title: str
+    unit: Unit
+    rows: tuple[Row, ...]
+    parts: Callable[[Row], Sequence[Part]]
+    total: Callable[[Row], float]
+
+    @property
+    def largest(self) -> float:
+        """The longest bar's value."""
+        return max(map(self.total, self.rows)) or 1.0
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The components that any bar has, in stacking order."""
+        return tuple(map(component, stacking_order(part.name for row in self.rows for part in self.parts(row))))
+
+    def value(self, row: Row, key: str) -> float | None:
+        """One component's value in one row, None where the row has none."""
+        return next((part.value for part in self.parts(row) if part.name == key), None)
+
+    @property
+    def sentence(self) -> str:
+        """How arithmetic and buffers share the total."""
+        return prose.shares_sentence(self.rows, self.parts, self.key)
+
+    def tip(self, row: Row) -> str:
+        """All of a bar's parts, for a pointer or the keyboard."""
+        lines = [f"{row.precision}\t{self.unit.of(self.total(row))} {self.unit.symbol}"]
+        for part in self.parts(row):
+            lines.append(
+                f"{component(part.name).label}\t{self.unit.of(part.value)} {self.unit.symbol}, {percent(part.share)}"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class View:
+    """One group as the template wants it."""
+
+    group: Group
+    label: str
+    slug: str
+    headline: str
+    choice: str | None
+    steps: tuple[str, ...]
+    wide: Markup
+    narrow: Markup
+    energy: Unit
+    power: Unit
+    time: Unit
+    memory: Unit
+    stacks: tuple[Stack, ...]
+    comparison: Comparison | None
+    layers: tuple[str, ...]
+    csv: str
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether every row was trained with one seed alone."""
+        return all(len(row.seeds) == 1 for row in self.group.rows)
+
+
+def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
+    """The page as HTML text, a function of the records alone.
+
+    within: the loss of accuracy, as a share, that the headline's choice accepts. Raises `DataError` where the
+    records are not what schema 1 says.
+    """
+    found = facts(results, within)
+    script = _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(percent=percent, points=points, si=si, significant=significant, whole=whole)
+    return environment.from_string(_asset("page.html")).render(
+        facts=found,
+        results=found.results,
+        views=[_view(group, found, number) for number, group in enumerate(found.groups)],
+        title=_title(found),
+        tile=prose.tile_sentences(found.results.tile, found.results.technology),
+        cautions=prose.cautions(found),
+        command=prose.command(found),
+        seeds=sorted({point.seed for point in found.results.points}),
+        kinds=KINDS,
+        components=COMPONENTS,
+        components_by=component,
+        reference=REFERENCE,
+        published=published,
+        bits_sentence=bits_sentence,
+        style=Markup(_asset("page.css")),
+        script=Markup(script),
+        script_digest=digest,
+    )
+
+
+def write_page(results: Mapping[str, Any], path: str | Path, within: float = 0.01) -> Path:
+    """Write the page to `path` (whole or not at all) and return it.
+
+    Raises `DataError` for records that are not schema 1, `RequestError` where `path` cannot be written.
+    """
+    path = Path(path)
+    write_atomic(path, render_page(results, within).encode())
+    return path
+
+
+def bits_sentence(row: Row) -> str:
+    """The widths of a row's formats, such as `weights 6, inputs 16 bits`."""
+    if row.bits is None:
+        return f"weights {row.weights}, inputs {row.activations}"
+    weights, inputs = row.bits
+    return f"{weights} bits" if weights == inputs else f"weights {weights}, inputs {inputs} bits"
+
+
+def _asset(name: str) -> str:
+    return files("bitwatt.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _title(found: Facts) -> str:
+    networks = list(dict.fromkeys(prose.network_label(group.network) for group in found.groups))
+    return f"{', '.join(networks)} on {found.results.data.name}"
+
+
+def _view(group: Group, found: Facts, number: int) -> View:
+    label, rows = prose.group_label(group, found), group.rows
+    name = f"Accuracy against energy an image of {label}"
+    energy = unit_for([row.energy_j for row in rows], "J")
+    stacks = (
+        Stack("energy", "Energy an image", energy, rows, lambda r: r.energy_parts, lambda r: r.energy_j),
+        Stack("area", "Area of the tile", Unit("mm²", 1.0), rows, lambda r: r.area_parts, lambda r: r.area_mm2),
+    )
+    return View(
+        group=group,
+        label=label,
+        slug=f"g{number}-" + (re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "network"),
+        headline=prose.headline(group),
+        choice=prose.choice_sentence(group),
+        steps=tuple(map(prose.step_sentence, group.steps)),
+        wide=accuracy_energy_svg(group, 860, 430, name),
+        narrow=accuracy_energy_svg(group, 400, 400, name),
+        energy=energy,
+        power=unit_for([row.power_w for row in rows], "W"),
+        time=unit_for([row.runtime_s for row in rows], "s"),
+        memory=unit_for([row.memory_bytes for row in rows] + [row.activation_bytes for row in rows], "B"),
+        stacks=tuple(stack for stack in stacks if stack.components),
+        comparison=compare(group, found.results),
+        layers=tuple(dict.fromkeys(layer.name for row in rows for layer in row.layers)),
+        csv=_csv(group),
+    )
+
+
+def _csv(group: Group) -> str:
+    """The table's facts as a `data:` address, so that the page can be asked for them without a server."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(
+        "network precision weights activations seeds accuracy accuracy_low accuracy_high count memory_bytes area_mm2 "
+        "power_w runtime_s energy_j energy_saving".split()
+    )
+    for row in group.rows:
+        out.writerow(
+            [row.network, row.precision, row.weights, row.activations, " ".join(map(str, row.seeds)),
+             row.accuracy.mean, row.accuracy.low, row.accuracy.high, row.accuracy.count, row.memory_bytes,
+             row.area_mm2, row.power_w, row.runtime_s, row.energy_j,
+             row.against.energy if row.against else ""]
+        )  # fmt: skip
+    return "data:text/csv;charset=utf-8," + quote(text.getvalue())

@@ -1,0 +1,198 @@
+"""Facts in words: the answer, what each bit costs, the tile, the cautions. Plain text, nothing escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import fsum
+from typing import Any
+
+from bitwatt.report.components import component
+from bitwatt.report.facts import REFERENCE, Facts, Group, Part, Row, Step
+from bitwatt.report.quantities import percent, points, si, significant, whole
+
+_NETWORKS = {"lenet": "LeNet", "convnet": "ConvNet", "alex": "ALEX", "alex+": "ALEX+", "alex++": "ALEX++"}
+
+
+def network_label(name: str) -> str:
+    """The network's name as papers write it; a user's own stays as it is."""
+    return _NETWORKS.get(name, name)
+
+
+def group_label(group: Group, facts: Facts) -> str:
+    """The network, and the technology or preset where the report has several of them."""
+    parts = [network_label(group.network)]
+    if len({other.technology for other in facts.groups}) > 1:
+        parts.append(group.technology)
+    if len({other.preset for other in facts.groups}) > 1 and group.preset:
+        parts.append(f"{group.preset} preset")
+    return ", ".join(parts)
+
+
+def headline(group: Group) -> str:
+    """The answer in one sentence."""
+    if group.choice is None or group.reference is None:
+        return _without_reference(group)
+    choice, reference = group.choice, group.reference
+    limit = _points_of(group.within)
+    if len(group.rows) == 1:
+        return f"Only {REFERENCE} was studied: {_result(reference)}."
+    if choice.precision == REFERENCE:
+        others = [row for row in group.rows if row.precision != REFERENCE]
+        best = max(others, key=lambda row: row.accuracy.mean)
+        return (
+            f"No cheaper precision stays within {limit} of {REFERENCE}’s {percent(reference.accuracy.mean, 2)}; "
+            f"{best.precision} comes nearest, at {percent(best.accuracy.mean, 2)}."
+        )
+    saved = choice.against.energy if choice.against else 0.0
+    return (
+        f"{choice.precision} takes {percent(1 - saved)} of {REFERENCE}’s energy and is right on "
+        f"{percent(choice.accuracy.mean, 2)} of the test images, {REFERENCE} on "
+        f"{percent(reference.accuracy.mean, 2)}."
+    )
+
+
+def choice_sentence(group: Group) -> str | None:
+    """How the choice was made, and whether the test set can tell it from float32; None without a choice to make."""
+    choice = group.choice
+    if choice is None or choice.against is None or choice.precision == REFERENCE:
+        return None
+    change, count = choice.against, choice.accuracy.count
+    between = f"(95 % interval {points(change.accuracy_low)} to {points(change.accuracy_high)})"
+    told = (
+        f"more than chance in {whole(count)} test images explains {between}"
+        if change.told_apart
+        else f"which {whole(count)} test images cannot tell from none {between}"
+    )
+    return (
+        f"It is the cheapest of {len(group.rows)} precisions within {_points_of(group.within)} of {REFERENCE}. "
+        f"It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} of the tile’s area "
+        f"and {percent(change.memory)} of the parameter memory. Its accuracy differs by {points(change.accuracy)} "
+        f"points, {told}."
+    )
+
+
+def step_sentence(step: Step) -> str:
+    """What each bit between two widths of fixed point costs."""
+    energy, area = abs(step.energy_j_a_bit), abs(step.area_mm2_a_bit)
+    saves = "saves" if step.energy_j_a_bit >= 0 else "costs"
+    also = "" if (step.area_mm2_a_bit >= 0) == (step.energy_j_a_bit >= 0) else "gives back "
+    bits = f"each of the {step.bits} bits dropped" if step.bits > 1 else "the bit dropped"
+    return (
+        f"From {step.wide} to {step.narrow}, {bits} {saves} {si(energy, 'J')} an image and "
+        f"{also}{significant(area)} mm²; accuracy changes by {points(step.accuracy)} points."
+    )
+
+
+def shares_sentence(rows: Sequence[Row], parts: Callable[[Row], Sequence[Part]], of: str) -> str:
+    """How arithmetic and buffers share the energy or area (`of`) of the costliest and the cheapest of the rows."""
+
+    def share(row: Row, family: str) -> float:
+        return fsum(part.share for part in parts(row) if component(part.name).family == family)
+
+    shown = [row for row in rows if parts(row)]
+    most = max(shown, key=lambda row: fsum(part.value for part in parts(row)))
+    least = min(shown, key=lambda row: fsum(part.value for part in parts(row)))
+    if most is least:
+        return (
+            f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}’s {of}, "
+            f"buffers {percent(share(most, 'buffers'), 0)}."
+        )
+    return (
+        f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}’s {of} and "
+        f"{percent(share(least, 'arithmetic'), 0)} of {least.precision}’s; buffers are "
+        f"{percent(share(most, 'buffers'), 0)} and {percent(share(least, 'buffers'), 0)}."
+    )
+
+
+def tile_sentences(tile: Mapping[str, Any], technology: str) -> tuple[str, ...]:
+    """The tile and how a layer runs on it. Keys that are read: those of `bitwatt.hardware.Tile`."""
+    neurons, synapses, rows, clock = (tile.get(k) for k in ("neurons", "synapses", "rows", "clock_hz"))
+    if not (isinstance(neurons, int) and isinstance(synapses, int)):
+        return ()
+    made = {"sram": "SRAM macros", "flops": "flip-flops"}.get(str(tile.get("buffers")), "unstated make")
+    depth = f" {rows} rows deep," if isinstance(rows, int) else ""
+    gating = {True: "idle registers are spared the clock", False: "no clock is gated"}.get(
+        tile.get("clock_gating", ""), "clock gating unstated"
+    )
+    speed = f" at {si(clock, 'Hz')}" if isinstance(clock, int | float) and clock > 0 else ""
+    return (
+        f"The tile has {neurons} neurons of {synapses} synapses each, {whole(neurons * synapses)} weight blocks in "
+        f"all, with an adder tree, an accumulator and an output stage for each neuron and three buffers,{depth} of "
+        f"{made} ({technology}{speed}; {gating}).",
+        f"A layer’s outputs are computed {neurons} at a time: each cycle reads {synapses} inputs and "
+        f"{whole(neurons * synapses)} weights, adds their products to the neurons’ sums, and when a window is done "
+        "the output stage rounds, saturates and pools; a window that does not fill the tile leaves lanes idle.",
+    )
+
+
+def cautions(facts: Facts) -> tuple[str, ...]:
+    """What a reader must know before relying on the figures; each is there only where it is true."""
+    found = []
+    rows = [row for group in facts.groups for row in group.rows]
+    for group in facts.groups:
+        if group.reference is None:
+            found.append(
+                f"{group_label(group, facts)} has no {REFERENCE} point, so that no savings can be stated: "
+                f"add it with --precisions {REFERENCE},…"
+            )
+    if facts.mixed:
+        found.append(
+            f"The sources of {_listed(facts.mixed)} differ in kind between precisions: part of a difference between "
+            "two rows may be a difference of method. The table of sources says which is which."
+        )
+    for kind, words in (
+        ("unstated", "does not say where it comes from"),
+        ("assumed", "rests in part on assumed values, which nobody measured"),
+    ):
+        quantities = tuple(dict.fromkeys(s.quantity for s in facts.sources if kind in s.kinds))
+        if quantities:
+            verb = words if len(quantities) == 1 else _plural(words)
+            found.append(f"{_listed(quantities).capitalize()} {verb}.")
+    widest = max(rows, key=lambda row: row.accuracy.high - row.accuracy.low)
+    half = (widest.accuracy.high - widest.accuracy.low) / 2
+    found.append(
+        f"Accuracy was counted on {whole(widest.accuracy.count)} test images: it is known to about "
+        f"±{100 * half:.2f} points (95 % Wilson interval), and smaller differences between rows may be chance."
+    )
+    if all(len(row.seeds) == 1 for row in rows):
+        found.append("Every point was trained once: how much another seed would change it is not known.")
+    found.append(
+        "Energy is the tile’s own, buffers included; traffic to outside memory is not in it unless a row says so."
+    )
+    return tuple(found)
+
+
+def command(facts: Facts) -> str:
+    """The command that makes the records again: the one they carry, or else the one that they imply."""
+    results = facts.results
+    if results.command:
+        return results.command
+    precisions = ",".join(dict.fromkeys(point.precision for point in results.points))
+    return f"bitwatt study --network {results.network} --data {results.data.name} --precisions {precisions} --out DIR"
+
+
+def _without_reference(group: Group) -> str:
+    if len(group.rows) == 1:
+        return f"Only {group.rows[0].precision} was studied: {_result(group.rows[0])}."
+    cheapest = min(group.rows, key=lambda row: row.energy_j)
+    best = max(group.rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
+    if best is cheapest:
+        return f"{best.precision} is both the cheapest and the most accurate: {_result(best)}."
+    return f"{cheapest.precision} is the cheapest, {_result(cheapest)}; {best.precision} the most accurate, {_result(best)}."
+
+
+def _result(row: Row) -> str:
+    return f"{percent(row.accuracy.mean, 2)} of the test images right for {si(row.energy_j, 'J')} an image"
+
+
+def _points_of(share: float) -> str:
+    number = f"{100 * share:g}"
+    return f"{number} point" if number == "1" else f"{number} points"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _plural(words: str) -> str:
+    return words.replace("does not say where it comes", "do not say where they come").replace("rests", "rest")
