@@ -40,8 +40,8 @@ def load_cifar10(
 ) -> Data:
     """CIFAR-10 from the folder `data_dir/cifar-10-batches-bin`, or else from the archive.
 
-    The archive is `data_dir/cifar-10-binary.tar.gz`, downloaded where it is missing. Its digest was published,
-    those of the files in it were not: a folder of them is checked for its structure, and `Data.source` says
+    The archive is `data_dir/cifar-10-binary.tar.gz`, downloaded where it is missing. Its digest is published,
+    those of the files in it are not: a folder of them is checked for its structure, and `Data.source` says
     that it is unverified.
 
     Raises:

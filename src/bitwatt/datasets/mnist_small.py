@@ -1,7 +1,8 @@
 """`mnist-small`: 10,000 training and 2,000 test images of MNIST, carried in the package.
 
 Every digit is there as often. The test images come from MNIST's test images, the training images from its
-training images, drawn by `scripts/make_mnist_small.py`. They are MNIST's (Y. LeCun and C. Cortes, CC BY-SA 3.0).
+training images, drawn by `scripts/make_mnist_small.py`. The images are under MNIST's licence, CC BY-SA 3.0
+(Y. LeCun and C. Cortes).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def contents(path: Path) -> Data:
         DataError: the file is missing or cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             train = Pixels(arrays["train_images"].reshape(-1, 1, SIDE, SIDE), arrays["train_labels"])
             test = Pixels(arrays["test_images"].reshape(-1, 1, SIDE, SIDE), arrays["test_labels"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:

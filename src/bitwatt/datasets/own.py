@@ -12,11 +12,12 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from numpy.lib.npyio import NpzFile
 
 from bitwatt.datasets.data import (
     CALIBRATION_IMAGES,
@@ -42,14 +43,13 @@ def load_npz(path: Path) -> Data:
         RequestError: an array is missing or is not as described above.
     """
     try:
-        with np.load(path, allow_pickle=False) as opened:
+        with path.open("rb") as file, _npz(file) as opened:
             missing = [key for key in KEYS if key not in opened]
             arrays = {key: opened[key] for key in KEYS if key in opened}
             held = ", ".join(opened.files) or "nothing"
     except FileNotFoundError as error:
         raise DataError(f"data file {path} is missing") from error
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        # AttributeError: a single array (.npy) is no archive and cannot be entered.
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"data file {path} ({path.stat().st_size} bytes) is no .npz file, or is truncated or "
             f"altered: {error}"
@@ -59,6 +59,13 @@ def load_npz(path: Path) -> Data:
             f"data file {path} lacks {', '.join(missing)}; it must hold {', '.join(KEYS)}, got {held}"
         )
     return from_arrays(path.stem, arrays, source=f"the user's file {path.name}")
+
+
+def _npz(file: BinaryIO) -> NpzFile:
+    opened = np.load(file, allow_pickle=False)
+    if not isinstance(opened, NpzFile):
+        raise ValueError("it holds a single array")
+    return opened
 
 
 def load_function(spec: str) -> Data:
