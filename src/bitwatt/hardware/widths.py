@@ -11,7 +11,7 @@ FLOAT_BITS = 32
 """Width of every word of the float32 datapath."""
 
 WIDE_BITS = 32
-"""Width of what leaves the tile unquantised (logits): wider results saturate. See `bitwatt.program`."""
+"""Most bits of what leaves the tile without the activations' grid (logits): `bitwatt.program`'s LOGIT_BITS."""
 
 LEFT_SHIFTS = 4
 """How far the output stage can shift left (a negative shift); rightwards it reaches every accumulator bit."""
@@ -82,3 +82,18 @@ def accumulator_bits(precision: Precision, fan_in: int) -> int:
 def shift_bits(accumulator: int) -> int:
     """Signed bits of the output stage's shift: -LEFT_SHIFTS (left) .. accumulator (right)."""
     return Span(-LEFT_SHIFTS, accumulator).bits
+
+
+def wide_bits(accumulator: int) -> int:
+    """Bits of a wide result (logits): all of accumulator plus bias, up to 32; beyond that it saturates."""
+    return min(accumulator + 1, WIDE_BITS)
+
+
+def wide_slices(accumulator: int, activation_bits: int) -> int:
+    """Words of the activations' width that a wide result takes, least significant first."""
+    return -(-wide_bits(accumulator) // activation_bits)
+
+
+def pool_bits(activations: Format) -> int:
+    """Signed bits of the sum of an average-pooling window of up to LARGEST_WINDOW activations."""
+    return span_of(activations).times(LARGEST_WINDOW).bits

@@ -1,0 +1,46 @@
+"""How many registers lie between a buffer's read port and Bout's write port.
+
+Integers take one register a stage at 250 MHz in 45 nm. float32 does not: its multiplier takes two, its adder
+tree one behind each level. Binary weights have no stage of their own, since the adder tree does their work.
+"""
+
+from __future__ import annotations
+
+from bitwatt.errors import RequestError
+from bitwatt.formats import Binary, Precision
+from bitwatt.hardware.pooling import Pooling
+
+
+def pipeline_stages(precision: Precision, synapses: int = 16) -> dict[str, int]:
+    """Registers of each stage, in the order of the way of the data.
+
+    buffer_read, weight_block, adder_tree, accumulator and output_stage are always passed; max_pool or
+    average_pool only where a window is pooled. Raises `RequestError` for less than one synapse.
+    """
+    if synapses < 1:
+        raise RequestError(f"a neuron needs at least 1 synapse, got {synapses}")
+    if precision.is_float:
+        weight_block, average_pool = 2, 3
+        adder_tree = max((synapses - 1).bit_length(), 1)
+    else:
+        weight_block, average_pool = (0 if isinstance(precision.weights, Binary) else 1), 2
+        adder_tree = 1
+    return {
+        "buffer_read": 1,
+        "weight_block": weight_block,
+        "adder_tree": adder_tree,
+        "accumulator": 1,
+        "output_stage": 1,
+        "max_pool": 1,
+        "average_pool": average_pool,
+    }
+
+
+def latency_cycles(precision: Precision, synapses: int = 16, pooling: Pooling = Pooling.NONE) -> int:
+    """Cycles from that in which the last rows of a window are addressed to that in which its result is written.
+
+    Written at the end of that cycle. Raises as `pipeline_stages`.
+    """
+    stages = pipeline_stages(precision, synapses)
+    skipped = {"max_pool": Pooling.MAX, "average_pool": Pooling.AVERAGE}
+    return sum(n for stage, n in stages.items() if skipped.get(stage, pooling) == pooling)

@@ -1,0 +1,84 @@
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
+
+from bitwatt.errors import RequestError
+from bitwatt.formats import parse_precision
+from bitwatt.hardware.pipeline import latency_cycles, pipeline_stages
+from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.rtl.accumulator import accumulator
+from bitwatt.hardware.rtl.adder_tree import adder_tree
+from bitwatt.hardware.rtl.average import reciprocal_word
+from bitwatt.hardware.rtl.buffers import FlipFlopMemory
+from bitwatt.hardware.rtl.output_stage import output_stage
+from bitwatt.hardware.rtl.weight_block import weight_block
+
+LANES = 4
+
+
+def neuron(precision):
+    """Bin (row 1 holds ones), a neuron with weights of one, and its result."""
+    m = Module()
+    one_w = int(precision.weights.encode(1.0))
+    one_a = int(precision.activations.encode(1.0))
+    bits = precision.activations.bits
+    m.submodules.bin = bin_ = FlipFlopMemory(2, LANES * bits)
+    m.submodules.tree = tree = adder_tree(precision, LANES)
+    m.submodules.accumulator = acc = accumulator(precision, LANES, 64)
+    m.submodules.output = out = output_stage(precision, 64)
+    m.d.comb += [tree.enable.eq(1), acc.enable.eq(1), acc.load.eq(1), acc.term.eq(tree.sum)]
+    m.d.comb += [out.total.eq(acc.total), out.enable.eq(1), out.pool_enable.eq(1), out.pool_first.eq(1),
+                 out.divide_enable.eq(1), bin_.read_enable.eq(1)]
+    for lane in range(LANES):
+        code = bin_.read_data.word_select(lane, bits)
+        if hasattr(tree, "terms"):
+            m.submodules[f"block{lane}"] = block = weight_block(precision)
+            m.d.comb += [block.weight.eq(one_w), block.activation.eq(code), block.enable.eq(1)]
+            m.d.comb += tree.terms[lane].eq(block.product)
+        else:
+            m.d.comb += [tree.weights[lane].eq(one_w), tree.activations[lane].eq(code)]
+    row = Signal()
+    ones = sum(one_a << (bits * lane) for lane in range(LANES))
+    m.d.comb += [bin_.read_row.eq(row), bin_.write_row.eq(1), bin_.write_data.eq(ones)]
+    return m, bin_, row, out
+
+
+@pytest.mark.parametrize("pooling", list(Pooling))
+@pytest.mark.parametrize("name", ["fixed8", "binary", "pow2", "float32"])
+def test_latency_is_that_of_the_rtl(name, pooling):
+    precision = parse_precision(name)
+    m, bin_, row, out = neuron(precision)
+    reciprocal = 0x3E800000 if precision.is_float else reciprocal_word(precision.activations, 4)
+    found = []
+
+    async def bench(ctx):
+        ctx.set(out.pooling, int(pooling))
+        ctx.set(out.reciprocal, reciprocal)
+        ctx.set(bin_.write_enable, 1)
+        for _ in range(20):  # row 0, zeros, fills the pipeline
+            await ctx.tick()
+        assert ctx.get(out.result) == 0
+        ctx.set(row, 1)
+        for cycle in range(40):
+            if ctx.get(out.result) != 0:
+                found.append(cycle)
+                return
+            await ctx.tick()
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == [latency_cycles(precision, LANES, pooling)]
+
+
+def test_stages():
+    assert pipeline_stages(parse_precision("fixed8")) == {
+        "buffer_read": 1, "weight_block": 1, "adder_tree": 1, "accumulator": 1, "output_stage": 1,
+        "max_pool": 1, "average_pool": 2,
+    }
+    assert latency_cycles(parse_precision("fixed8")) == 5
+    assert latency_cycles(parse_precision("binary"), 16, Pooling.MAX) == 5
+    assert latency_cycles(parse_precision("float32"), 16, Pooling.AVERAGE) == 1 + 2 + 4 + 1 + 1 + 3
+    with pytest.raises(RequestError, match=r"^a neuron needs at least 1 synapse, got 0$"):
+        pipeline_stages(parse_precision("fixed8"), 0)
