@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitwatt.errors import DataError, RequestError, unknown_name
+from bitwatt.errors import DataError, RequestError
 from bitwatt.technology.boolean import Expression, parse_expression
 from bitwatt.technology.cells import FlipFlop
 from bitwatt.technology.netlist import Instance, Netlist, evaluation_order
+from bitwatt.technology.stimulus import check_stimulus, cut_wave, join_wave, pack_bits, unpack_bits
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Activity:
         """The unsigned values of a port, (streams, cycles), as Python integers."""
         total = np.zeros((self.streams, self.cycles), dtype=object)
         for position, net in enumerate(self.netlist.ports[port].nets):
-            bits = _unpack(self.waves[net], self.cycles, self.streams)
+            bits = unpack_bits(self.waves[net], self.cycles, self.streams)
             total += bits.T.astype(object) << position
         return total
 
@@ -77,7 +78,7 @@ def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]], *, warm
     of the activity. Raises `RequestError` for a port that is missing, unknown or given values it cannot hold,
     and for shapes that differ or leave fewer than two cycles.
     """
-    inputs = _check_stimulus(netlist, stimulus)
+    inputs = check_stimulus(netlist, stimulus)
     streams, cycles = next(iter(inputs.values())).shape
     if cycles - warmup < 2:
         raise RequestError(
@@ -87,7 +88,7 @@ def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]], *, warm
     waves = _Waves(netlist, streams, cycles)
     for name, values in inputs.items():
         for position, net in enumerate(netlist.ports[name].nets):
-            waves.value[net] = _pack((values.T >> position) & 1)
+            waves.value[net] = pack_bits((values.T >> position) & 1)
     for group in evaluation_order(netlist):
         if len(group) == 1 and not waves.holds_state(netlist.instances[group[0]]):
             waves.evaluate(netlist.instances[group[0]])
@@ -139,7 +140,7 @@ class _Waves:
         """The waves of a loop's outputs, cycle by cycle: registers first, then the logic between them."""
         local = {net for i in group for pin in i.cell.outputs if (net := i.nets.get(pin.name)) is not None}
         outside = {net for i in group for net in _pin_nets(i).values()} - local
-        rows = {net: _rows(self.value[net], self.cycles, self.streams) for net in outside}
+        rows = {net: cut_wave(self.value[net], self.cycles, self.streams) for net in outside}
         ones = (1 << self.streams) - 1
         now = [0] * self.netlist.net_count
         registers = [
@@ -161,7 +162,7 @@ class _Waves:
             for net, past in history.items():
                 past.append(now[net])
         for net, past in history.items():
-            self.value[net] = _wave(past, self.streams)
+            self.value[net] = join_wave(past, self.streams)
 
     def _initial(self, instance: Instance, ones: int) -> int:
         """A register's first state: `ones` where the RTL initialises its output to 1."""
@@ -242,64 +243,3 @@ def _drive(
         if pin.function is not None and pin.name in instance.nets:
             operands = [states[name] if name in states else value[nets[name]] for name in pin.function.names]
             value[nets[pin.name]] = pin.function(ones, *operands)
-
-
-def _check_stimulus(
-    netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]]
-) -> dict[str, npt.NDArray[Any]]:
-    """The stimulus as (streams, cycles) arrays of integers that fit their ports."""
-    inputs = {p.name: p for p in netlist.ports.values() if p.direction == "input" and p.name != netlist.clock}
-    for name in stimulus:
-        if name not in inputs:
-            raise unknown_name(f"input port of block '{netlist.name}'", name, inputs)
-    checked: dict[str, npt.NDArray[Any]] = {}
-    for name, port in inputs.items():
-        if name not in stimulus:
-            raise RequestError(
-                f"block '{netlist.name}': the stimulus lacks input port '{name}'; give it one integer a cycle"
-            )
-        values = np.atleast_2d(np.asarray(stimulus[name]))
-        if values.ndim != 2 or values.dtype.kind not in "iubO":
-            raise RequestError(
-                f"block '{netlist.name}': port '{name}' takes integers of shape (cycles,) or (streams, "
-                f"cycles), got {values.dtype} of shape {values.shape}"
-            )
-        width = len(port.nets)
-        if values.size and not (-(1 << (width - 1)) <= int(values.min()) and int(values.max()) < 1 << width):
-            raise RequestError(
-                f"block '{netlist.name}': port '{name}' has {width} bits and cannot hold values from "
-                f"{values.min()} to {values.max()}"
-            )
-        checked[name] = values
-    if not checked:
-        raise RequestError(f"block '{netlist.name}' has no input port to give operands to")
-    shapes = {name: values.shape for name, values in checked.items()}
-    if len(set(shapes.values())) != 1:
-        raise RequestError(f"block '{netlist.name}': all ports need one shape, got {shapes}")
-    return checked
-
-
-def _pack(bits: npt.NDArray[Any]) -> int:
-    """A (cycles, streams) array of 0 and 1 as a wave."""
-    return int.from_bytes(np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes(), "little")
-
-
-def _unpack(wave: int, cycles: int, streams: int) -> npt.NDArray[np.uint8]:
-    """A wave as a (cycles, streams) array of 0 and 1."""
-    count = cycles * streams
-    data = np.frombuffer(wave.to_bytes((count + 7) // 8, "little"), dtype=np.uint8)
-    return np.unpackbits(data, count=count, bitorder="little").reshape(cycles, streams)
-
-
-def _rows(wave: int, cycles: int, streams: int) -> list[int]:
-    """A wave cut into one integer of `streams` bits for each cycle."""
-    packed = np.packbits(_unpack(wave, cycles, streams), axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in packed]
-
-
-def _wave(rows: list[int], streams: int) -> int:
-    """The inverse of `_rows`."""
-    size = (streams + 7) // 8
-    data = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in rows), dtype=np.uint8)
-    bits = np.unpackbits(data.reshape(len(rows), size), axis=1, count=streams, bitorder="little")
-    return _pack(bits)

@@ -14,21 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from bitwatt.errors import DataError, unknown_name
-from bitwatt.technology.boolean import Expression, parse_expression
-from bitwatt.technology.cells import Cell, ClockGate, FlipFlop, LeakageState, Pin, PowerArc, TimingArc
+from bitwatt.technology.boolean import parse_expression
+from bitwatt.technology.cells import Cell
+from bitwatt.technology.liberty_cells import CellContext, read_cell
 from bitwatt.technology.liberty_syntax import Group, parse_groups, read_liberty_text
-from bitwatt.technology.lookup import LookupTable, lookup_table
 
-_NUMBER = re.compile(r"[-+0-9.eE]+")
 _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
-_TIMING_TABLES = (
-    "cell_rise",
-    "cell_fall",
-    "rise_transition",
-    "fall_transition",
-    "rise_constraint",
-    "fall_constraint",
-)
 
 
 @dataclass(frozen=True)
@@ -51,10 +42,8 @@ class Library:
     default_wire_load: str | None
     text: str = field(repr=False)
     _cells: dict[str, Group] = field(repr=False, hash=False)
-    _templates: dict[str, Group] = field(repr=False, hash=False)
     _wire_loads: dict[str, Group] = field(repr=False, hash=False)
-    _default_leakage: float = field(repr=False)
-    _default_capacitance: float = field(repr=False)
+    _context: CellContext = field(repr=False, hash=False)
     _parsed: dict[str, Cell] = field(default_factory=dict, repr=False, hash=False, compare=False)
 
     @property
@@ -75,7 +64,7 @@ class Library:
         if name not in self._parsed:
             if name not in self._cells:
                 raise unknown_name(f"cell of {self.name}", name, self._cells)
-            self._parsed[name] = _read_cell(self._cells[name], self)
+            self._parsed[name] = read_cell(self._cells[name], self._context)
         return self._parsed[name]
 
     def wire_capacitance(self, wire_load: str, fanout: int) -> float:
@@ -113,10 +102,13 @@ def parse_liberty(text: str, source: str) -> Library:
         default_wire_load=group.attributes.get("default_wire_load"),
         text=text,
         _cells={cell.args[0]: cell for cell in group.each("cell")},
-        _templates={t.args[0]: t for t in group.groups if t.kind.endswith("template") and t.args},
         _wire_loads={w.args[0]: w for w in group.each("wire_load")},
-        _default_leakage=float(group.attributes.get("default_cell_leakage_power", 0.0)),
-        _default_capacitance=float(group.attributes.get("default_input_pin_cap", 0.0)),
+        _context=CellContext(
+            source=source,
+            templates={t.args[0]: t for t in group.groups if t.kind.endswith("template") and t.args},
+            default_leakage=float(group.attributes.get("default_cell_leakage_power", 0.0)),
+            default_capacitance=float(group.attributes.get("default_input_pin_cap", 0.0)),
+        ),
     )
     _check_mappable(library, source)
     return library
@@ -171,125 +163,6 @@ def _nominal_voltage(group: Group, source: str) -> float:
             f"{source}: 'nom_voltage' is needed to turn capacitance into energy; the file has none"
         )
     return float(group.attributes["nom_voltage"])
-
-
-def _expression(group: Group, name: str) -> Expression | None:
-    text = group.attributes.get(name)
-    return parse_expression(text) if text else None
-
-
-def _read_cell(group: Group, library: Library) -> Cell:
-    name = group.args[0]
-    if "area" not in group.attributes:
-        raise DataError(f"{library.source}: cell {name} has no area")
-    pins = {
-        pin.args[0]: _read_pin(pin, f"{library.source}: cell {name} pin {pin.args[0]}", library)
-        for pin in group.each("pin")
-    }
-    states = tuple(
-        LeakageState(_expression(state, "when"), float(state.attributes["value"]))
-        for state in group.each("leakage_power")
-    )
-    default = float(group.attributes.get("cell_leakage_power", library._default_leakage))
-    return Cell(
-        name=name,
-        area=float(group.attributes["area"]),
-        leakage=default,
-        leakage_states=states,
-        pins={pin: record for pin, record in pins.items() if record.direction != "internal"},
-        flip_flop=_read_flip_flop(group),
-        clock_gate=_read_clock_gate(group),
-        is_latch=bool(group.each("latch") or group.each("statetable")),
-    )
-
-
-def _read_flip_flop(group: Group) -> FlipFlop | None:
-    for ff in group.each("ff"):
-        clocked_on, next_state = _expression(ff, "clocked_on"), _expression(ff, "next_state")
-        if clocked_on is None or next_state is None:
-            raise DataError(f"cell {group.args[0]}: its 'ff' group needs both clocked_on and next_state")
-        return FlipFlop(
-            ff.args[0],
-            ff.args[1],
-            clocked_on,
-            next_state,
-            _expression(ff, "clear"),
-            _expression(ff, "preset"),
-        )
-    return None
-
-
-def _read_clock_gate(group: Group) -> ClockGate | None:
-    if not group.attributes.get("clock_gating_integrated_cell", "").startswith("latch_posedge"):
-        return None
-    pins = group.each("pin")
-    clocks = [pin.args[0] for pin in pins if pin.flag("clock_gate_clock_pin")]
-    outputs = [pin.args[0] for pin in pins if pin.flag("clock_gate_out_pin")]
-    enables = [
-        pin.args[0] for pin in pins if pin.flag("clock_gate_enable_pin") or pin.flag("clock_gate_test_pin")
-    ]
-    if len(clocks) != 1 or len(outputs) != 1 or not enables:
-        raise DataError(
-            f"cell {group.args[0]}: a clock gate needs one clock, one output and an enable pin; got "
-            f"{clocks}, {outputs}, {enables}"
-        )
-    return ClockGate(clocks[0], tuple(enables), outputs[0])
-
-
-def _read_pin(group: Group, where: str, library: Library) -> Pin:
-    attributes = group.attributes
-    maximum = attributes.get("max_capacitance")
-    capacitance = attributes.get("capacitance", library._default_capacitance)
-    return Pin(
-        name=group.args[0],
-        direction=attributes.get("direction", "internal"),
-        function=_expression(group, "function"),
-        rise_capacitance=float(attributes.get("rise_capacitance", capacitance)),
-        fall_capacitance=float(attributes.get("fall_capacitance", capacitance)),
-        max_capacitance=float(maximum) if maximum is not None else None,
-        is_clock=group.flag("clock") or group.flag("clock_gate_clock_pin"),
-        power_arcs=tuple(_read_power_arc(arc, where, library) for arc in group.each("internal_power")),
-        timing_arcs=tuple(_read_timing_arc(arc, where, library) for arc in group.each("timing")),
-    )
-
-
-def _read_power_arc(group: Group, where: str, library: Library) -> PowerArc:
-    tables = {t.kind: _read_table(t, where, library) for t in group.groups}
-    both = tables.get("power")
-    return PowerArc(
-        related_pins=tuple(group.attributes.get("related_pin", "").split()),
-        when=_expression(group, "when"),
-        supply=group.attributes.get("related_pg_pin", ""),
-        rise=tables.get("rise_power", both),
-        fall=tables.get("fall_power", both),
-    )
-
-
-def _read_timing_arc(group: Group, where: str, library: Library) -> TimingArc:
-    return TimingArc(
-        related_pins=tuple(group.attributes.get("related_pin", "").split()),
-        kind=group.attributes.get("timing_type", "combinational"),
-        sense=group.attributes.get("timing_sense", "non_unate"),
-        tables={t.kind: _read_table(t, where, library) for t in group.groups if t.kind in _TIMING_TABLES},
-    )
-
-
-def _read_table(group: Group, where: str, library: Library) -> LookupTable:
-    """A table, its axes taken from its own `index_*` or else from its template."""
-    template = library._templates.get(group.args[0]) if group.args else None
-    shape = template.attributes if template is not None else {}
-    variables = tuple(shape[f"variable_{n}"] for n in "123" if f"variable_{n}" in shape)
-    axes = tuple(
-        _calls_numbers(group, f"index_{n}") or _calls_numbers(template, f"index_{n}")
-        for n in "123"[: len(variables)]
-    )
-    return lookup_table(f"{where}: {group.kind}", variables, axes, _calls_numbers(group, "values"))
-
-
-def _calls_numbers(group: Group | None, name: str) -> tuple[float, ...]:
-    """The numbers in a complex attribute's arguments; () where it is absent."""
-    calls = group.calls if group is not None else []
-    return next((tuple(map(float, _NUMBER.findall(text))) for call, text in calls if call == name), ())
 
 
 def _wire_capacitance(model: Group, fanout: int) -> float:

@@ -5,8 +5,9 @@ Read from yosys JSON. Net 0 is constant 0 (and yosys' undefined), net 1 constant
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,7 +30,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Instance:
-    """One cell of the netlist: which net each of its pins is on. Outputs left open are absent."""
+    """One cell of the netlist: which net each of its pins is on. Inputs left open are absent."""
 
     name: str
     cell: Cell
@@ -105,12 +106,9 @@ def read_netlist(netlist_json: str, top: str, library: Library, clock: str | Non
             f"block '{top}': {library.name} has no cell for {', '.join(unmapped)}; the library lacks a "
             "register or gate of this kind, or the RTL holds something that is not logic"
         )
+    free = itertools.count(1 + max(_bits_in_use(module), default=1))
     instances = tuple(
-        Instance(
-            name,
-            library.cell(cell["type"]),
-            {pin: _net(bits[0]) for pin, bits in cell["connections"].items() if bits},
-        )
+        _instance(name, library.cell(cell["type"]), cell["connections"], free)
         for name, cell in module["cells"].items()
     )
     clock_nets = _trace_clock(top, instances, ports[clock].nets if clock is not None else ())
@@ -194,6 +192,19 @@ def _registers_first(netlist: Netlist, group: tuple[int, ...]) -> tuple[int, ...
 
 def _net(bit: int | str) -> int:
     return _CONSTANTS[bit] if isinstance(bit, str) else bit
+
+
+def _bits_in_use(module: Mapping[str, Any]) -> Iterator[int]:
+    for holder in (*module["ports"].values(), *module["netnames"].values()):
+        yield from map(_net, holder["bits"])
+
+
+def _instance(
+    name: str, cell: Cell, connections: Mapping[str, list[int | str]], free: Iterator[int]
+) -> Instance:
+    """One cell; an output left open gets a net of its own, so that what it does is known all the same."""
+    nets = {pin: _net(bits[0]) for pin, bits in connections.items() if bits}
+    return Instance(name, cell, nets | {pin.name: next(free) for pin in cell.outputs if pin.name not in nets})
 
 
 def _initial_ones(module: Mapping[str, Any]) -> frozenset[int]:

@@ -221,29 +221,8 @@ def _count(mask: int, when: Expression | None, instance: Instance, activity: Act
     levels = (0, everything) if clocks & set(when.names) else (0,)
     held = 0
     for level in levels:
-        operands = [level if name in clocks else _pin_state(name, instance, activity) for name in when.names]
+        operands = [
+            level if name in clocks else activity.settled[instance.nets.get(name, 0)] for name in when.names
+        ]
         held += (when(everything, *operands) & mask).bit_count()
     return held / len(levels)
-
-
-def _pin_state(name: str, instance: Instance, activity: Activity) -> int:
-    """A pin's settled wave; an output left open is worked out from the register's other output."""
-    net = instance.nets.get(name)
-    if net is not None:
-        return activity.settled[net]
-    return _open_output_state(name, instance, activity)
-
-
-def _open_output_state(name: str, instance: Instance, activity: Activity) -> int:
-    """The wave of an output pin that is on no net."""
-    everything = (1 << activity.transitions) - 1
-    cell = instance.cell
-    pin = cell.pins.get(name)
-    if pin is None or pin.function is None or cell.flip_flop is None:
-        return 0
-    for other in cell.outputs:
-        net = instance.nets.get(other.name)
-        if net is not None and other.function is not None:
-            same = other.function.text == pin.function.text
-            return activity.settled[net] if same else everything ^ activity.settled[net]
-    return 0

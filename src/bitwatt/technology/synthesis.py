@@ -97,7 +97,9 @@ def _run(plan: SynthesisPlan, timeout_s: float) -> dict[str, Any]:
         return {
             "netlist_json": (folder / "netlist.json").read_text(),
             "verilog": (folder / "netlist.v").read_text(),
-            "yosys_area_um2": float(statistics["modules"][f"\\{plan.top}"]["area"]),
+            "yosys_area_um2": float(
+                statistics["modules"][f"\\{plan.top}"].get("area", 0.0)
+            ),  # absent where nothing is left,
         }
 
 
