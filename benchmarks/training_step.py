@@ -2,9 +2,9 @@
 
     python benchmarks/training_step.py --network lenet --precision fixed8 --threads 1
 
-The float step is the same network in the faster of PyTorch's two layouts, optimiser included. Steps are timed in
-turn, float then quantised, so that a busy machine slows both; the figure is the ratio of the medians. brevitas
-(0.13.4, int8 weights and activations) is timed beside them where it can be imported.
+The float step is the same network in the faster of PyTorch's two layouts, optimiser included. Steps are timed
+in turn, float then quantised, so that a busy machine slows both; the figure is the ratio of the medians.
+brevitas (0.13.4, int8 weights and activations) is timed beside them where it can be imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import bitwatt as bw
-from bitwatt.quantization.layers import channels_last
+from bitwatt.quantization.input_stage import channels_last
 
 INPUTS = {"lenet": (1, 28, 28), "convnet": (3, 32, 32), "alex": (3, 32, 32)}
 
@@ -50,12 +50,17 @@ def brevitas_model(model: nn.Module) -> nn.Module:
             case nn.Conv2d():
                 layers.append(
                     qnn.QuantConv2d(
-                        module.in_channels, module.out_channels, module.kernel_size, padding=module.padding,
+                        module.in_channels,
+                        module.out_channels,
+                        module.kernel_size,
+                        padding=module.padding,
                         weight_bit_width=8,
                     )
                 )
             case nn.Linear():
-                layers.append(qnn.QuantLinear(module.in_features, module.out_features, bias=True, weight_bit_width=8))
+                layers.append(
+                    qnn.QuantLinear(module.in_features, module.out_features, bias=True, weight_bit_width=8)
+                )
             case nn.ReLU():
                 layers.append(qnn.QuantReLU(bit_width=8))
             case nn.MaxPool2d() | nn.AvgPool2d() | nn.Flatten():
@@ -85,7 +90,9 @@ def compare(network: str, precision: str, batch: int, repeats: int) -> str:
     last = channels_last(images)
     steps = {
         "float": step_of(copy.deepcopy(plain), images, labels),
-        "float channels-last": step_of(copy.deepcopy(plain).to(memory_format=torch.channels_last), last, labels),
+        "float channels-last": step_of(
+            copy.deepcopy(plain).to(memory_format=torch.channels_last), last, labels
+        ),
         precision: step_of(quantised, last, labels),
     }
     if importlib.util.find_spec("brevitas") is not None:
@@ -100,7 +107,9 @@ def compare(network: str, precision: str, batch: int, repeats: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--network", nargs="+", default=["lenet", "alex"], choices=sorted(INPUTS))
     parser.add_argument("--precision", nargs="+", default=["fixed8"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
@@ -112,7 +121,10 @@ def main() -> None:
         for network in options.network:
             for precision in options.precision:
                 line = compare(network, precision, options.batch, options.repeats)
-                print(f"{network}, batch {options.batch}, {threads} thread{'s' * (threads > 1)}: {line}", flush=True)
+                print(
+                    f"{network}, batch {options.batch}, {threads} thread{'s' * (threads > 1)}: {line}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

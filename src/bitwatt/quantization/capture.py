@@ -1,4 +1,4 @@
-"""The user's model as a list of layers: traced symbolically, and refused whole where anything is not supported."""
+"""The user's model as a list of layers: traced symbolically, refused where anything is not supported."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from torch import fx, nn
 
 from bitwatt.errors import RequestError, UnsupportedError
-from bitwatt.quantization.layers import InputQuantizer, pair
+from bitwatt.quantization.input_stage import InputQuantizer
+from bitwatt.quantization.layers import pair
 
 INPUT = "input"
-"""Name of the value that holds the images. (No layer's path: those that PyTorch would call so are refused.)"""
+"""Name of the value that holds the images. A layer of the model may not be called so."""
 
 SUPPORTED = (
     nn.Conv2d,
@@ -29,7 +30,7 @@ NAMES = ", ".join(kind.__name__ for kind in SUPPORTED)
 
 @dataclass(frozen=True)
 class CapturedLayer:
-    """One layer of the user's model: its path there, the module itself, and the paths of the values it reads."""
+    """One layer of the user's model: its path there, the module itself, the paths of the values it reads."""
 
     path: str
     module: nn.Module
@@ -70,7 +71,8 @@ def capture(model: nn.Module) -> tuple[CapturedLayer, ...]:
 def _refused(model: nn.Module, offenders: list[str]) -> UnsupportedError:
     lines = "\n".join(f"  - {offender}" for offender in offenders)
     return UnsupportedError(
-        f"{type(model).__name__} cannot be quantised exactly:\n{lines}\nSupported layers, in one chain: {NAMES}"
+        f"{type(model).__name__} cannot be quantised exactly:\n{lines}\n"
+        f"Supported layers, in one chain: {NAMES}"
     )
 
 
@@ -80,7 +82,7 @@ def _untraceable(error: Exception) -> str:
 
 
 class _Tracer(fx.Tracer):
-    """Traces through the user's own modules; PyTorch's are leaves; what cannot be traced is noted, and skipped."""
+    """Traces through the user's own modules, takes PyTorch's whole, notes and skips what cannot be traced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +127,8 @@ def _read(
                     continue
                 seen.add(path)
                 why = _objections(module)
+                if path == INPUT:
+                    why.append("bears the name that stands for the images; rename it")
                 offenders.extend(f"'{path}' ({type(module).__name__}): {reason}" for reason in why)
                 if not why and isinstance(module, nn.Identity):
                     value_of[node] = reads[0]
@@ -159,9 +163,8 @@ def _not_one_chain(
     previous = INPUT
     for layer in layers:
         if layer.inputs != (previous,):
-            return [
-                f"'{layer.path}': reads {' and '.join(map(repr, layer.inputs))}, not the layer before it alone"
-            ]
+            reads = " and ".join(map(repr, layer.inputs)) or "nothing"
+            return [f"'{layer.path}': reads {reads}, not '{previous}' alone, the layer before it"]
         previous = layer.path
     result = output.args[0]
     if not isinstance(result, fx.Node) or value_of.get(result) != previous:

@@ -11,7 +11,8 @@ from bitwatt.errors import RequestError
 from bitwatt.formats import Binary, Format, Precision, Ternary, parse_precision
 from bitwatt.quantization.calibration import calibrate
 from bitwatt.quantization.capture import CapturedLayer, capture, resolved_padding
-from bitwatt.quantization.layers import InputQuantizer, QuantizedAvgPool2d, QuantizedConv2d, QuantizedLinear
+from bitwatt.quantization.input_stage import InputQuantizer
+from bitwatt.quantization.layers import QuantizedAvgPool2d, QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import Node, QuantizedNetwork
 
 GRANULARITIES = ("tensor", "channel")
@@ -40,7 +41,7 @@ def quantize(
     ternary weights, whose scale is all the magnitude they have, and per tensor otherwise.
 
     Raises `UnsupportedError` for a model that cannot be computed exactly, with all reasons at once;
-    `RequestError` for an unknown precision or granularity, or calibration images that are none, or not finite.
+    `RequestError` for an unknown precision or granularity, or calibration images that are none or not finite.
     """
     wanted = parse_precision(precision) if isinstance(precision, str) else precision
     layers = capture(model)
@@ -119,7 +120,7 @@ def _weighted(
 
 
 def _last_with_sums(layers: tuple[CapturedLayer, ...]) -> int | None:
-    """Position of the layer whose sums are the logits, or None where something that needs a grid follows it."""
+    """Position of the layer whose sums are the logits; None where something that needs a grid follows it."""
     for position in reversed(range(len(layers))):
         if isinstance(layers[position].module, nn.Conv2d | nn.Linear):
             return position

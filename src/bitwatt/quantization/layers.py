@@ -8,8 +8,8 @@ the convolution itself delivers sums in units of the output's least significant 
     z = conv(x, w * 2**k) + b * 2**k,   k = weight_exponent + input_exponent - output_exponent
     y = clamp(round_half_even(z))
 
-Scaling by powers of two is exact, so while the integer sums stay below 2**24 so is z, in any order of addition.
-In float32 precision the same layers hold plain numbers, with every exponent 0.
+Scaling by powers of two is exact, so while the integer sums stay below 2**24 so is z, in any order of
+addition. In float32 precision the same layers hold plain numbers, with every exponent 0.
 """
 
 from __future__ import annotations
@@ -23,47 +23,19 @@ from torch.nn import functional
 from bitwatt.formats import Float32, Format
 from bitwatt.quantization.rounding import round_to_grid
 from bitwatt.quantization.scale import power_of_two, weight_exponents
-from bitwatt.quantization.straight_through import pass_window, quantize_operand, requantize, round_quotient
+from bitwatt.quantization.straight_through import (
+    pass_window,
+    quantize_operand,
+    requantize,
+    round_bias,
+    round_quotient,
+)
 
 Pair = tuple[int, int]
 
 
-class InputQuantizer(nn.Module):
-    """Real images to integers: round_half_even(x * 2**-exponent), saturated, in channels-last layout.
-
-    A one-channel image is channels-last and contiguous at once, and PyTorch then takes it for contiguous; its
-    strides are rewritten so that everything after it stays channels-last.
-    """
-
-    exponent: Tensor
-
-    def __init__(self, format: Format, exponent: int = 0) -> None:
-        super().__init__()
-        self.format = format
-        self.register_buffer("exponent", torch.tensor(exponent, dtype=torch.int32))
-
-    def forward(self, images: Tensor) -> Tensor:
-        if isinstance(self.format, Float32):
-            return channels_last(images)
-        return channels_last(round_to_grid(images * power_of_two(-self.exponent), self.format))
-
-    def extra_repr(self) -> str:
-        return f"{self.format}, exponent={int(self.exponent)}"
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """The same images, (count, channels, height, width) with channels-last strides; other ranks as they are."""
-    if images.dim() != 4:
-        return images
-    count, channels, height, width = images.shape
-    if channels == 1:
-        flat = images.contiguous()
-        return flat.as_strided(flat.shape, (height * width, 1, width, 1), flat.storage_offset())
-    return images.contiguous(memory_format=torch.channels_last)
-
-
 class _Weighted(nn.Module):
-    """What convolutions and fully connected layers share: shadow weights, exponents, and the operands made of them.
+    """What convolutions and fully connected layers share: shadow weights, exponents, and their operands.
 
     weight, bias: float32 *shadow* parameters in real units, which training updates.
     weight_exponent: int32 (1,) or (outputs,); input_exponent, output_exponent: int32 scalars.
@@ -131,7 +103,7 @@ class _Weighted(nn.Module):
         )
 
     def integer_bias(self) -> Tensor | None:
-        """round_half_even(bias) at the accumulator's radix point, int64 (outputs,). Raises as `integer_weight`."""
+        """The biases at the accumulator's radix point, int64 (outputs,). Raises as `integer_weight`."""
         self._refuse_float()
         if self.bias is None:
             return None
@@ -151,7 +123,7 @@ class _Weighted(nn.Module):
         return values.reshape(-1, *[1] * (self.weight.dim() - 1))
 
     def _operands(self) -> tuple[Tensor, Tensor | None]:
-        """Weights and bias in units of the output's least step; kept while evaluating, until a parameter changes."""
+        """Weights and bias in units of the output's least step; while evaluating kept until one changes."""
         if self.training or torch.is_grad_enabled():
             self._cached = None
             return self._make_operands()
@@ -170,8 +142,8 @@ class _Weighted(nn.Module):
         if self.bias is None:
             return weight, None
         unit = self.accumulator_exponent
-        bias = _Bias.apply(self.bias, power_of_two(-unit), power_of_two(unit - self.output_exponent))
-        return weight, cast(Tensor, bias)
+        bias = round_bias(self.bias, power_of_two(-unit), power_of_two(unit - self.output_exponent))
+        return weight, bias
 
     def _leave(self, sums: Tensor) -> Tensor:
         if self.pool is not None:
@@ -179,6 +151,7 @@ class _Weighted(nn.Module):
         return sums if self.output_format is None else requantize(sums, self.output_format, self.relu)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         kept = self.weight_exponent.tolist()
         shown = kept[0] if len(set(kept)) == 1 else f"{min(kept)}..{max(kept)}"
         return (
@@ -193,24 +166,8 @@ def _shadow(source: Tensor) -> nn.Parameter:
     return nn.Parameter(copy, requires_grad=source.requires_grad)
 
 
-class _Bias(torch.autograd.Function):
-    """round(b * inward) * outward, gradient straight through: the accumulator is wide, nothing is clipped."""
-
-    @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, bias: Tensor, inward: Tensor, outward: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(inward * outward)
-        return torch.round(bias * inward).mul_(outward)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (scale,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return grad * scale, None, None
-
-
 class QuantizedConv2d(_Weighted):
-    """`torch.nn.Conv2d` with zero padding, then max pooling, rounding and ReLU. See the module's docstring."""
+    """`torch.nn.Conv2d` with zero padding, then max pooling, rounding and ReLU. See this file's docstring."""
 
     def __init__(
         self,
@@ -231,15 +188,17 @@ class QuantizedConv2d(_Weighted):
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Input's integers (count, channels, height, width) to the output's."""
         weight, bias = self._operands()
         sums = functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
         return self._leave(sums)
 
 
 class QuantizedLinear(_Weighted):
-    """`torch.nn.Linear`, then rounding and ReLU. See the module's docstring."""
+    """`torch.nn.Linear`, then rounding and ReLU. See this file's docstring."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Input's integers (count, inputs) to the output's."""
         weight, bias = self._operands()
         return self._leave(functional.linear(x, weight, bias))
 
@@ -247,8 +206,8 @@ class QuantizedLinear(_Weighted):
 class QuantizedAvgPool2d(nn.Module):
     """`torch.nn.AvgPool2d` on integers: the exact sum over the count, the quotient moved to the grid.
 
-    The float32 quotient decides ties as the exact one does: sums are whole and below 2**24, a quotient that is
-    no tie is at least 1 / (2 * count) away from one, and float32 errs by less.
+    The float32 quotient decides ties as the exact one does: sums are whole and below 2**24, a quotient that
+    is no tie is at least 1 / (2 * count) away from one, and float32 errs by less.
     """
 
     def __init__(self, source: nn.AvgPool2d, format: Format) -> None:
@@ -261,12 +220,14 @@ class QuantizedAvgPool2d(nn.Module):
         self.count_include_pad = source.count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:
+        """Integers (count, channels, height, width) to those of the pooled map, same unit."""
         mean = functional.avg_pool2d(
             x, self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad
         )
         return round_quotient(mean, self.format)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}, {self.format}"
 
 

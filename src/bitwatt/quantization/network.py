@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from bitwatt.formats import Precision
 from bitwatt.quantization.capture import INPUT
-from bitwatt.quantization.layers import InputQuantizer, QuantizedConv2d, QuantizedLinear
+from bitwatt.quantization.input_stage import InputQuantizer
+from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 
 QuantizedLayer = QuantizedConv2d | QuantizedLinear
 
@@ -31,9 +32,9 @@ class QuantizedNetwork(nn.Module):
     """A network on the grids of a precision. Made by `quantize`; called as the model it was made from.
 
     layers: the user's module tree again, so that `q.layers.get_submodule(path)` finds a layer under the path
-    it has in the user's model. Besides `QuantizedConv2d`, `QuantizedLinear` and `QuantizedAvgPool2d` there are
-    plain ReLU, MaxPool2d, Flatten and Dropout, which are exact on integers as they are (ReLU and MaxPool2d
-    right behind a layer with weights are part of that layer instead).
+    it has in the user's model. Besides `QuantizedConv2d`, `QuantizedLinear` and `QuantizedAvgPool2d` there
+    are plain ReLU, MaxPool2d, Flatten and Dropout, which are exact on integers as they are (ReLU and
+    MaxPool2d right behind a layer with weights are part of that layer instead).
 
     forward: images, float (count, ...) -> logits, float32 in real units (count, classes).
     """
@@ -69,6 +70,7 @@ class QuantizedNetwork(nn.Module):
                 yield node.name, layer
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits of the images, in real units."""
         values = {INPUT: cast(Tensor, self.input_quantizer(images))}
         readers = [name for node in self.nodes for name in node.inputs]
         for node in self.nodes:

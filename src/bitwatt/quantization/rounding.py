@@ -1,8 +1,8 @@
 """Rounding to a format's grid in plain tensor arithmetic: no gradient here (see `straight_through`).
 
-Everything is in the format's integers, units of 2**unit_exponent, so that results are whole numbers: for every
-finite x, `round_to_grid(x, f) == f.quantize(x * 2**u) * 2**-u` with u = f.unit_exponent, as far as the tensor's
-own 24 (float32) or 53 bits (float64) reach. NaN has no place on a grid; the training loop watches for it.
+Everything is in the format's integers, units of 2**unit_exponent, so that results are whole numbers: for
+every finite x, `round_to_grid(x, f) == f.quantize(x * 2**u) * 2**-u` with u = f.unit_exponent, as far as the
+tensor's own 24 (float32) or 53 bits (float64) reach. NaN has no place on a grid; the training loop watches.
 """
 
 from __future__ import annotations
@@ -112,4 +112,5 @@ def _keep_mantissa(magnitude: Tensor, bits: int) -> Tensor:
     drop = mantissa - bits
     words = magnitude.view(word)
     odd = (words >> drop) & 1
-    return (((words + odd + (2 ** (drop - 1) - 1)) >> drop) << drop).view(magnitude.dtype)
+    kept: Tensor = ((words + odd + (2 ** (drop - 1) - 1)) >> drop) << drop
+    return kept.view(magnitude.dtype)

@@ -11,9 +11,10 @@ from bitwatt.formats import Float32, Format
 from bitwatt.quantization.rounding import round_to_grid
 
 SEARCH_DEPTH = 14
-"""How far below the exponent that clips nothing the search goes: as deep as the widest window of powers of two.
+"""How far below the exponent that clips nothing the search goes: it halves the range so many times.
 
-Below that nearly everything is clipped, for any data with at least one value in 2**28 near the largest.
+A lower exponent would clip the largest value to 2**-14 of itself or less; its own error then outweighs what
+up to 2**28 small values gain.
 """
 
 CHANNEL_SPREAD = 8

@@ -90,7 +90,7 @@ class _Quotient(torch.autograd.Function):
 
 
 class _Operand(torch.autograd.Function):
-    """Shadow weights to the operand that a layer multiplies by: round(w * inward) * outward, in few passes."""
+    """Shadow weights to the operand that a layer multiplies by, in few passes."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, format: Format, inward: Tensor, outward: Tensor) -> Tensor:
@@ -105,6 +105,20 @@ class _Operand(torch.autograd.Function):
         return masked.mul_(inward * outward), None, None, None
 
 
+class _Bias(torch.autograd.Function):
+    """round(b * inward) * outward; the accumulator is wide, so nothing is clipped."""
+
+    @staticmethod
+    def forward(ctx: Any, bias: Tensor, inward: Tensor, outward: Tensor) -> Tensor:
+        ctx.save_for_backward(inward * outward)
+        return torch.round(bias * inward).mul_(outward)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (scale,) = ctx.saved_tensors
+        return grad * scale, None, None
+
+
 def round_straight_through(x: Tensor, format: Format) -> Tensor:
     """`round_to_grid` whose gradient is 1 inside `pass_window(format)` and 0 outside."""
     if isinstance(format, Float32):
@@ -113,7 +127,7 @@ def round_straight_through(x: Tensor, format: Format) -> Tensor:
 
 
 def requantize(z: Tensor, format: Format, relu: bool) -> Tensor:
-    """Accumulators in units of the output's least step to the output's integers, ReLU included where asked."""
+    """Sums in units of the output's least step to the output's integers, ReLU included where asked."""
     if not relu:
         return round_straight_through(z, format)
     if isinstance(format, Fixed):
@@ -136,3 +150,8 @@ def quantize_operand(weight: Tensor, format: Format, inward: Tensor, outward: Te
     if isinstance(format, Float32):
         return weight * (inward * outward)
     return cast(Tensor, _Operand.apply(weight, format, inward, outward))  # type: ignore[no-untyped-call]
+
+
+def round_bias(bias: Tensor, inward: Tensor, outward: Tensor) -> Tensor:
+    """round(bias * inward) * outward, with the gradient of bias * inward * outward."""
+    return cast(Tensor, _Bias.apply(bias, inward, outward))  # type: ignore[no-untyped-call]

@@ -60,13 +60,13 @@ class Batches:
     def plain(self) -> list[Tensor]:
         """All images in their own order and unchanged, in batches."""
         every = torch.arange(len(self._labels), device=self._labels.device)
-        return [self._take(chosen) for chosen in every.split(self._recipe.batch_size)]
+        return [self._take(chosen) for chosen in torch.split(every, self._recipe.batch_size)]
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Images, labels, and which images they are, for each step."""
         generator = torch.Generator().manual_seed(epoch_seed(self._recipe.seed, epoch))
         order = torch.randperm(len(self._labels), generator=generator)
-        for chosen in order.split(self._recipe.batch_size):
+        for chosen in torch.split(order, self._recipe.batch_size):
             where = self._moves(len(chosen), generator)
             chosen = chosen.to(self._labels.device)
             images = self._take(chosen) if where is None else self._moved(chosen, *where)

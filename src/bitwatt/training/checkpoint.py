@@ -82,7 +82,8 @@ def load_checkpoint(path: Path | str) -> TrainingState:
     version, digest = words[1].decode("ascii", "replace"), words[2].decode("ascii", "replace")
     if version != str(VERSION):
         raise DataError(
-            f"checkpoint '{path}' has format {version}, this bitwatt reads {VERSION}; use the bitwatt that wrote it"
+            f"checkpoint '{path}' has format {version}, this bitwatt reads {VERSION}; "
+            "use the bitwatt that wrote it"
         )
     found = hashlib.sha256(payload).hexdigest()
     if found != digest:

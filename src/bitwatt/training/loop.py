@@ -92,22 +92,33 @@ def train(
     """Train `model` in place by `recipe` on `data.train`; test images are never looked at.
 
     A `QuantizedNetwork` trains through its rounding, and its shadow weights are kept where gradients reach
-    them. teacher: a network whose answers are learnt beside the labels (`Recipe.distillation`). device: "cpu",
-    "cuda", or "auto" for cuda where there is one; the model is put back where it was. on_epoch_end: called
-    with copies after every epoch; what it raises ends training. start: such a state, to go on from.
+    them.
+
+    Args:
+        model: gives logits (count, classes) for images (count, ...).
+        data: only its training images are read.
+        recipe: what to do.
+        teacher: a network whose answers are learnt beside the labels (`Recipe.distillation`).
+        device: "cpu", "cuda", or "auto" for cuda where there is one; models are put back where they were.
+        progress: called after every step.
+        on_epoch_end: called with copies after every epoch; what it raises ends training.
+        start: such a state, to go on from.
 
     With one seed and one number of threads the weights come out the same to the bit, interrupted or not, and
     PyTorch's global random state is left alone.
 
     Raises:
-        RequestError: an unknown device, no cuda, labels that the model has no output for, a state of another
-            recipe or model.
+        RequestError: an unknown device, no cuda, no images, labels that the model has no output for, a state
+            of another recipe or model.
         BitwattError: the loss became NaN or infinite.
     """
     target = resolve_device(device)
     batches = Batches(data.train, recipe, target)
     home = next(model.parameters()).device
     was_training = model.training
+    if teacher is not None:
+        teacher_home = next(teacher.parameters()).device
+        teacher.to(target)
     model.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         with _exact_and_private_randomness(target):
@@ -115,11 +126,13 @@ def train(
             return _run(model, batches, recipe, teacher, progress, on_epoch_end, start)
     finally:
         model.to(home)
+        if teacher is not None:
+            teacher.to(teacher_home)
         model.train(was_training)
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device of that name; "auto" is cuda where there is one. Raises `RequestError` where there is none."""
+    """The device of that name; "auto" is cuda where there is one. Raises `RequestError` as `train`."""
     if device not in DEVICES:
         raise RequestError(f"device must be one of {', '.join(DEVICES)}; got '{device}'")
     has_cuda = torch.cuda.is_available()
@@ -130,7 +143,7 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def _exact_and_private_randomness(device: torch.device) -> Iterator[None]:
-    """TF32 off (its 10-bit products are no integers' products), and global random states put back at the end."""
+    """TF32 off (its 10-bit products are not exact), and global random states put back at the end."""
     cuda = [torch.cuda.current_device()] if device.type == "cuda" else []
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic
@@ -147,8 +160,8 @@ def _check_labels(model: nn.Module, batches: Batches, labels: Tensor) -> None:
     least, most = int(labels.min()), int(labels.max())
     if logits.dim() != 2 or least < 0 or most >= logits.shape[1]:
         raise RequestError(
-            f"labels go from {least} to {most}, but for one image the model gives shape {tuple(logits.shape)}; "
-            "it must be (1, classes), with a class for every label"
+            f"labels go from {least} to {most}, but for one image the model gives shape "
+            f"{tuple(logits.shape)}; it must be (1, classes), with a class for every label"
         )
 
 
@@ -195,7 +208,7 @@ def _run(
                 temperature=recipe.temperature,
                 label_smoothing=recipe.label_smoothing,
             )
-            value = float(loss)
+            value = float(loss.detach())
             if not math.isfinite(value):
                 raise BitwattError(
                     f"training diverged: the loss became {value} in epoch {epoch + 1} of {recipe.epochs}, at "

@@ -113,7 +113,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """The rate of step 0 .. steps-1. It is a function of the step alone, so that training can be resumed."""
+        """The rate of step 0 .. steps-1; a function of the step alone, so that training can be resumed."""
         if self.schedule == "constant":
             return self.learning_rate
         rising = self.warmup * steps if self.schedule == "one-cycle" else 0.0
