@@ -2,8 +2,9 @@
 
 A net's whole history is one Python integer, its *wave*: bit `cycle * streams + stream` is the net's settled
 value in that cycle of that stream. Logic is then one bitwise operation on integers of thousands of bits, and
-a register is a shift by `streams` bits, so a pipeline of any depth is simulated in one pass. Registers in a
-loop (an accumulator, a register its clock gate can hold) are stepped cycle by cycle, all streams at once.
+a register is a shift by `streams` bits, so a pipeline of any depth is simulated in one pass. A register that
+reads itself (a bit of an accumulator, a memory cell) takes a logarithm of the cycles more; only registers
+that read each other in a ring are stepped cycle by cycle, all streams at once.
 
 Zero delay means that glitches are not seen: each net changes at most once a cycle.
 """
@@ -90,10 +91,13 @@ def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]], *, warm
         for position, net in enumerate(netlist.ports[name].nets):
             waves.value[net] = pack_bits((values.T >> position) & 1)
     for group in evaluation_order(netlist):
-        if len(group) == 1 and not waves.holds_state(netlist.instances[group[0]]):
-            waves.evaluate(netlist.instances[group[0]])
+        first, *others = (netlist.instances[index] for index in group)
+        if first.cell.flip_flop is None:
+            waves.evaluate(first)
+        elif any(other.cell.flip_flop is not None for other in others):
+            waves.step((first, *others))
         else:
-            waves.step(tuple(netlist.instances[index] for index in group))
+            waves.solve(first, first.cell.flip_flop, tuple(others))
     drop = warmup * streams
     return Activity(netlist, cycles - warmup, streams, tuple(wave >> drop for wave in waves.value))
 
@@ -112,29 +116,41 @@ class _Waves:
             if port.name == netlist.clock:
                 self.value[port.nets[0]] = self.ones
 
-    def holds_state(self, instance: Instance) -> bool:
-        """Whether a single register must be stepped: it reads itself, or its clock can be gated off."""
-        flip_flop = instance.cell.flip_flop
-        if flip_flop is None:
-            return False
-        own = {instance.nets.get(pin.name) for pin in instance.cell.outputs}
-        reads_itself = any(instance.nets.get(pin.name) in own for pin in instance.cell.inputs)
-        return reads_itself or self.value[_clock_net(instance)] != self.ones
-
     def evaluate(self, instance: Instance) -> None:
-        """The whole waves of one instance's outputs, from the whole waves of its inputs."""
-        flip_flop = instance.cell.flip_flop
-        if flip_flop is None:
-            for net, function, operands in _logic(instance):
-                self.value[net] = function(self.ones, *(self.value[n] for n in operands))
-            return
-        nets, ones = _pin_nets(instance), self.ones
-        keep = ones ^ _read(flip_flop.clear, nets, self.value, ones)
-        force = _read(flip_flop.preset, nets, self.value, ones)
-        following = (_read(flip_flop.next_state, nets, self.value, ones) | force) & keep
-        first = self._initial(instance, (1 << self.streams) - 1)
-        state = (((following << self.streams) & ones) | first | force) & keep
-        _drive(instance, flip_flop, state, nets, self.value, ones)
+        """The whole waves of a combinational instance's outputs, from those of its inputs."""
+        for net, function, operands in _logic(instance):
+            self.value[net] = function(self.ones, *(self.value[n] for n in operands))
+
+    def solve(self, register: Instance, flip_flop: FlipFlop, logic: tuple[Instance, ...]) -> None:
+        """The whole waves of one register and of the logic through which it reads itself.
+
+        In each cycle the next state is a function of one bit, the state: its value at 0 and its value at 1 are
+        worked out for all cycles at once. The state is then the composition of all functions up to its cycle,
+        taken in strides that double, so a loop costs a logarithm of the cycles.
+        """
+        ones, streams, nets = self.ones, self.streams, _pin_nets(register)
+        initial = self._initial(register, (1 << streams) - 1)
+        after: list[int] = []
+        for state in (0, ones):
+            _drive(register, flip_flop, state, nets, self.value, ones)
+            for instance in logic:
+                self.evaluate(instance)
+            following = _next_state(register, flip_flop, state, nets, self.value, ones)
+            keep = ones ^ _read(flip_flop.clear, nets, self.value, ones)
+            force = _read(flip_flop.preset, nets, self.value, ones)
+            following = (following | force) & keep
+            after.append((((following << streams) & ones) | initial | force) & keep)
+        at_zero, at_one = after
+        stride = streams
+        while at_zero != at_one:
+            before_zero = (at_zero << stride) & ones
+            before_one = ((at_one << stride) | ((1 << stride) - 1)) & ones
+            differ = at_zero ^ at_one
+            at_zero, at_one = at_zero ^ (differ & before_zero), at_zero ^ (differ & before_one)
+            stride *= 2
+        _drive(register, flip_flop, at_zero, nets, self.value, ones)
+        for instance in logic:
+            self.evaluate(instance)
 
     def step(self, group: tuple[Instance, ...]) -> None:
         """The waves of a loop's outputs, cycle by cycle: registers first, then the logic between them."""
@@ -185,7 +201,6 @@ class _Register:
         self.flip_flop = flip_flop
         self.state = initial
         self.nets = _pin_nets(instance)
-        self.clock_net = _clock_net(instance)
         for expression in (flip_flop.clear, flip_flop.preset):
             names = expression.names if expression is not None else ()
             if any(self.nets[name] in local for name in names):
@@ -202,9 +217,7 @@ class _Register:
 
     def clock(self, now: list[int], ones: int) -> None:
         """Take the next state in the streams whose clock is not gated off."""
-        enabled = now[self.clock_net]
-        following = _read(self.flip_flop.next_state, self.nets, now, ones)
-        self.state = (following & enabled) | (self.state & (ones ^ enabled))
+        self.state = _next_state(self.instance, self.flip_flop, self.state, self.nets, now, ones)
 
 
 def _pin_nets(instance: Instance) -> dict[str, int]:
@@ -232,6 +245,17 @@ def _logic(instance: Instance) -> list[tuple[int, Expression, list[int]]]:
 
 def _read(expression: Expression | None, nets: Mapping[str, int], value: list[int], ones: int) -> int:
     return 0 if expression is None else expression(ones, *[value[nets[name]] for name in expression.names])
+
+
+def _next_state(
+    instance: Instance, flip_flop: FlipFlop, state: int, nets: Mapping[str, int], value: list[int], ones: int
+) -> int:
+    """A register's state after the coming clock edge, where its clock is not gated off."""
+    states = {flip_flop.state: state, flip_flop.inverse: ones ^ state}
+    names = flip_flop.next_state.names
+    following = flip_flop.next_state(ones, *[states[n] if n in states else value[nets[n]] for n in names])
+    enabled = value[_clock_net(instance)]
+    return (following & enabled) | (state & (ones ^ enabled))
 
 
 def _drive(
