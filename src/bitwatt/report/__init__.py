@@ -1,4 +1,4 @@
-"""Reports: from the records of a study to facts, a table, figures and a page. Loads neither torch nor amaranth."""
+"""Reports: from a study's records to facts, a table, figures and a page. No torch, no amaranth."""
 
 from __future__ import annotations
 

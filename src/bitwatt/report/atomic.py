@@ -10,14 +10,16 @@ from bitwatt.errors import RequestError
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to `path` through a temporary file beside it; an old file stays until the new one is whole.
+    """Write `content` to `path` by way of a temporary file: an old file stays until the new one is whole.
 
     Raises `RequestError` where the folder is missing or cannot be written.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as failure:
-        raise RequestError(f"cannot write {path}: {failure.strerror}. Name a folder that you may write") from None
+        raise RequestError(
+            f"cannot write {path}: {failure.strerror}. Name a folder that you may write"
+        ) from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

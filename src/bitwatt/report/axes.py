@@ -1,4 +1,4 @@
-"""Axes of the accuracy-energy picture: where a value falls, and which ticks a reader wants. No drawing here."""
+"""Axes of the accuracy-energy picture: where a value falls, and its ticks. No drawing here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EnergyAxis:
         return log10(energy_j / self.low) / log10(self.high / self.low)
 
     def ticks(self) -> tuple[tuple[float, str], ...]:
-        """(energy in J, text in the axis's unit): 1, 2, 5 of each decade, or decades alone where they are many."""
+        """(energy in J, text in the axis's unit): 1, 2, 5 of each decade, or 1 where decades are many."""
         few = log10(self.high / self.low) > 2.5
         found = []
         for decade in range(floor(log10(self.low)), ceil(log10(self.high)) + 1):
@@ -78,7 +78,7 @@ def nice_step(span: float, wanted: int) -> float:
 def energy_axis(rows: Sequence[Row]) -> EnergyAxis:
     """An axis with room on both sides of the rows' energies; energies of zero are left out of it."""
     energies = [row.energy_j for row in rows if row.energy_j > 0] or [1.0]
-    margin = max(1.25, (max(energies) / min(energies)) ** 0.07)
+    margin = max(1.3, (max(energies) / min(energies)) ** 0.12)
     low, high = min(energies) / margin, max(energies) * margin
     return EnergyAxis(low, high, unit_for([low * margin, high / margin], "J"))
 

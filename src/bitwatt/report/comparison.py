@@ -13,7 +13,7 @@ from bitwatt.report.records import Results
 
 @dataclass(frozen=True)
 class Beside:
-    """A row and its published counterpart. Savings are shares against each side's own float32, None without one."""
+    """A row and its published counterpart, with the published savings as shares of the published float32."""
 
     row: Row
     published: Published
@@ -38,6 +38,9 @@ def compare(group: Group, results: Results) -> Comparison | None:
     """The comparison for one group, or None where nothing published matches."""
     reference = published(group.network, REFERENCE)
     rows = []
+    of_energy, of_power, of_area = (
+        (reference.energy_j, reference.power_w, reference.area_mm2) if reference else (None, None, None)
+    )
     for row in group.rows:
         theirs = published(group.network, row.precision)
         if theirs is not None:
@@ -45,9 +48,9 @@ def compare(group: Group, results: Results) -> Comparison | None:
                 Beside(
                     row,
                     theirs,
-                    _saving(theirs.energy_j, reference and reference.energy_j),
-                    _saving(theirs.power_w, reference and reference.power_w),
-                    _saving(theirs.area_mm2, reference and reference.area_mm2),
+                    _saving(theirs.energy_j, of_energy),
+                    _saving(theirs.power_w, of_power),
+                    _saving(theirs.area_mm2, of_area),
                 )
             )
     if not rows:
@@ -77,15 +80,15 @@ def _differences(group: Group, results: Results, theirs: Published, comparable: 
     buffers = {"sram": "SRAM macros", "flops": "flip-flops"}.get(str(tile.get("buffers")))
     if buffers == "SRAM macros":
         found.append(
-            "buffers: SRAM macros here; the published areas and powers are explained by buffers of flip-flops "
-            "whose clock nothing gates, and the published savings are in the main savings of buffer bits"
+            "buffers: SRAM macros here; the published areas and powers are explained by buffers of "
+            "flip-flops whose clock nothing gates, and the published savings are in the main of buffer bits"
         )
     clock = tile.get("clock_hz")
     if isinstance(clock, int | float) and clock != CLOCK_HZ:
         found.append(f"clock: {si(CLOCK_HZ, 'Hz')} there, {si(clock, 'Hz')} here")
     if group.network == "alex++":
         found.append(
-            f"network: {network_label(group.network)}’s published memory does not follow from its printed layers; "
-            "the network here is bitwatt’s reading of it"
+            f"network: the published memory of {network_label(group.network)} does not follow from its "
+            "printed layers; the network here is bitwatt's reading of it"
         )
     return tuple(found)

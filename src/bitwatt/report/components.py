@@ -18,8 +18,8 @@ class Component:
     ink: str
 
 
-# A hue for each family, a lightness for each member: blue, orange and grey stay apart for every common kind of
-# colour blindness and in grey print the members still differ. Every ink on its colour reaches 4.5 : 1.
+# A hue for each family, a lightness for each member: blue, orange and grey stay apart for every common kind
+# of colour blindness, and in grey print the members still differ. Every ink on its colour reaches 4.5 : 1.
 COMPONENTS: tuple[Component, ...] = (
     Component("weight_blocks", "weight blocks", "arithmetic",
               "multiply a weight and an input: a multiplier, a shifter or a negation", "#1f5fa8", "#ffffff"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
@@ -61,7 +62,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Against:
-    """A row against float32: savings as shares (negative: costs more), accuracy gained with its 95 % interval."""
+    """A row against float32: savings as shares (negative: costs more); accuracy gained, with 95 % limits."""
 
     energy: float
     power: float
@@ -81,9 +82,8 @@ class Against:
 class Row:
     """One network at one precision, the mean over its seeds. Everything is for one image.
 
-    bits: (weight bits, activation bits), None for a precision this version cannot parse. memory_bytes: weights
-    and biases. on_front: no other row of its group is both cheaper and more accurate. against: None without
-    float32.
+    bits: (weight bits, activation bits), None for a precision that this version cannot parse. on_front: no
+    other row of its group is both cheaper and more accurate. against: None without float32.
     """
 
     network: str
@@ -115,7 +115,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Step:
-    """From one width of fixed point to the next narrower: what each bit dropped saves, and what it does to accuracy."""
+    """From one width of fixed point to the next: what each bit dropped saves; the change of accuracy."""
 
     wide: str
     narrow: str
@@ -129,8 +129,8 @@ class Step:
 class Group:
     """One network on one kind of tile: rows that may be compared with each other.
 
-    choice: the cheapest row within `within` of float32's accuracy (float32 itself where no other is), None
-    without float32.
+    baseline: the accuracy to hold to: float32's, or without it the most accurate row's. choice: the cheapest row
+    within `within` of the baseline; the baseline itself where no other is.
     """
 
     network: str
@@ -138,7 +138,8 @@ class Group:
     preset: str | None
     rows: tuple[Row, ...]
     reference: Row | None
-    choice: Row | None
+    baseline: Row
+    choice: Row
     within: float
     steps: tuple[Step, ...]
 
@@ -175,7 +176,7 @@ def facts(results: Mapping[str, Any], within: float = 0.01) -> Facts:
 
 
 def pareto_front(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows for which no other takes at most their energy and is at least as accurate, and better in one."""
+    """The rows that no other matches in both energy and accuracy and beats in one."""
 
     def beats(other: Row, row: Row) -> bool:
         as_good = other.energy_j <= row.energy_j and other.accuracy.mean >= row.accuracy.mean
@@ -193,11 +194,11 @@ def cheapest_within(rows: Sequence[Row], reference: Row, within: float) -> Row:
 
 
 def fixed_point_steps(rows: Sequence[Row]) -> tuple[Step, ...]:
-    """Neighbours among the rows that have one width of fixed point for weights and activations, widest first."""
+    """Neighbours among the rows of one width of fixed point for weights and inputs, widest first."""
     plain = [row for row in rows if row.bits and row.weights == row.activations == f"fixed{row.bits[0]}"]
     plain.sort(key=lambda row: row.bits or (0, 0), reverse=True)
     steps = []
-    for wide, narrow in zip(plain, plain[1:], strict=False):
+    for wide, narrow in pairwise(plain):
         bits = int(wide.weights.removeprefix("fixed")) - int(narrow.weights.removeprefix("fixed"))
         steps.append(
             Step(
@@ -242,10 +243,9 @@ def _group(network: str, technology: str, preset: str | None, points: list[Point
         replace(row, on_front=row in front, against=against(row, base) if base else None) for row in plain
     ]
     reference = next((row for row in rows if row.precision == REFERENCE), None)
-    choice = cheapest_within(rows, reference, within) if reference else None
-    return Group(
-        network, technology, preset, tuple(rows), reference, choice, within, fixed_point_steps(rows)
-    )
+    baseline = reference or max(rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
+    choice = cheapest_within(rows, baseline, within)
+    return Group(network, technology, preset, tuple(rows), reference, choice, within, fixed_point_steps(rows))
 
 
 def _row(points: list[Point]) -> Row:

@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point with its whisker, from `top` to `bottom`, and its name; y grows downwards."""
+
+    x: float
+    y: float
+    top: float
+    bottom: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """Where a name goes: the baseline's `x` and the middle `y`, and which end of the text `x` is."""
+
+    x: float
+    y: float
+    anchor: Literal["start", "middle", "end"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +43,7 @@ class Box:
         return max(0.0, width) * max(0.0, height)
 
 
-# Directions tried, best first: beside the mark, then at its corners, then above and below (where whiskers are).
+# Directions tried, best first: beside the mark, at its corners, then above and below (where whiskers are).
 _DIRECTIONS = ((1, 0), (-1, 0), (1, -1), (1, 1), (-1, -1), (-1, 1), (0, -1), (0, 1))
 _DISTANCES = (9.0, 16.0, 26.0)
 
@@ -39,7 +60,7 @@ def place_labels(
     """
     placed: list[Box] = []
     for (x, y), (width, height) in zip(anchors, sizes, strict=True):
-        choices = []
+        choices: list[tuple[float, int, Box]] = []
         for distance in _DISTANCES:
             for across, down in _DIRECTIONS:
                 left = x + across * distance - (width if across < 0 else width / 2 if across == 0 else 0)
@@ -50,3 +71,31 @@ def place_labels(
                 choices.append((covered + 10 * outside, len(choices), box))
         placed.append(min(choices)[2])
     return tuple(placed)
+
+
+def label_marks(
+    marks: Sequence[Mark], front: Sequence[tuple[float, float]], character: float, height: float, bounds: Box
+) -> tuple[Label, ...]:
+    """A label for each mark, clear of marks, whiskers and the stepped line through `front` (left to right).
+
+    `character`: width of a character, `height`: of a line of text, in the units of the picture.
+    """
+    size = height * 0.42
+    obstacles = [Box(m.x - size, m.y - size, m.x + size, m.y + size) for m in marks]
+    obstacles += [Box(m.x - 1, m.top, m.x + 1, m.bottom) for m in marks]
+    ends = [x for x, _ in front[1:]] + [bounds.right]
+    obstacles += [Box(x, y - 1, end, y + 1) for (x, y), end in zip(front, ends, strict=False)]
+    places = place_labels(
+        [(m.x, m.y) for m in marks], [(len(m.text) * character, height) for m in marks], obstacles, bounds
+    )
+    return tuple(_anchored(place, mark.x) for place, mark in zip(places, marks, strict=True))
+
+
+def _anchored(place: Box, mark: float) -> Label:
+    # From the side of the mark outwards, so that a narrower font does not leave a gap.
+    middle = (place.top + place.bottom) / 2
+    if place.left >= mark:
+        return Label(place.left, middle, "start")
+    if place.right <= mark:
+        return Label(place.right, middle, "end")
+    return Label((place.left + place.right) / 2, middle, "middle")

@@ -1,8 +1,8 @@
 """The page: one `report.html` that opens from disk, asks no network for anything, and explains itself.
 
-Facts are put in words by `prose`, drawn by `scatter`, and laid out by `page.html`, with `page.css` and `page.js`
-inlined. Every value from the records is escaped: Jinja2's autoescape in the template, markupsafe in the SVG. A
-content security policy allows this page's own script alone (by its digest) and no connection at all.
+Facts are put in words by `prose`, drawn by `scatter`, and laid out by `page.html`, with `page.css` and
+`page.js` inlined. Every value from the records is escaped: by Jinja2 in the template, markupsafe in the SVG.
+A content security policy allows this page's own script alone (by its digest) and no connection at all.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Stack:
     @property
     def components(self) -> tuple[Component, ...]:
         """The components that any bar has, in stacking order."""
-        return tuple(map(component, stacking_order(part.name for row in self.rows for part in self.parts(row))))
+        return tuple(
+            map(component, stacking_order(part.name for row in self.rows for part in self.parts(row)))
+        )
 
     def value(self, row: Row, key: str) -> float | None:
         """One component's value in one row, None where the row has none."""
@@ -66,9 +68,8 @@ class Stack:
         """All of a bar's parts, for a pointer or the keyboard."""
         lines = [f"{row.precision}\t{self.unit.of(self.total(row))} {self.unit.symbol}"]
         for part in self.parts(row):
-            lines.append(
-                f"{component(part.name).label}\t{self.unit.of(part.value)} {self.unit.symbol}, {percent(part.share)}"
-            )
+            value = f"{self.unit.of(part.value)} {self.unit.symbol}, {percent(part.share)}"
+            lines.append(f"{component(part.name).label}\t{value}")
         return "\n".join(lines)
 
 
@@ -108,8 +109,12 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
     found = facts(results, within)
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=percent, points=points, si=si, significant=significant, whole=whole)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        percent=percent, points=points, si=si, significant=significant, whole=whole, tied=tied
+    )
     return environment.from_string(_asset("page.html")).render(
         facts=found,
         results=found.results,
@@ -149,6 +154,12 @@ def bits_sentence(row: Row) -> str:
     return f"{weights} bits" if weights == inputs else f"weights {weights}, inputs {inputs} bits"
 
 
+def tied(text: str) -> str:
+    """`text` as a page sets it: numbers tied to their units by no-break spaces, curved apostrophes."""
+    text = re.sub(r"(?<=\d) (?=%|mm²|[fpnµmkMGT]?(?:J|W|s|B|Hz)\b|points?\b)", "\N{NO-BREAK SPACE}", text)
+    return text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+
+
 def _asset(name: str) -> str:
     return files("bitwatt.report").joinpath(name).read_text(encoding="utf-8")
 
@@ -164,7 +175,9 @@ def _view(group: Group, found: Facts, number: int) -> View:
     energy = unit_for([row.energy_j for row in rows], "J")
     stacks = (
         Stack("energy", "Energy an image", energy, rows, lambda r: r.energy_parts, lambda r: r.energy_j),
-        Stack("area", "Area of the tile", Unit("mm²", 1.0), rows, lambda r: r.area_parts, lambda r: r.area_mm2),
+        Stack(
+            "area", "Area of the tile", Unit("mm²", 1.0), rows, lambda r: r.area_parts, lambda r: r.area_mm2
+        ),
     )
     return View(
         group=group,
@@ -189,16 +202,28 @@ def _view(group: Group, found: Facts, number: int) -> View:
 def _csv(group: Group) -> str:
     """The table's facts as a `data:` address, so that the page can be asked for them without a server."""
     text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(
-        "network precision weights activations seeds accuracy accuracy_low accuracy_high count memory_bytes area_mm2 "
-        "power_w runtime_s energy_j energy_saving".split()
-    )
-    for row in group.rows:
-        out.writerow(
-            [row.network, row.precision, row.weights, row.activations, " ".join(map(str, row.seeds)),
-             row.accuracy.mean, row.accuracy.low, row.accuracy.high, row.accuracy.count, row.memory_bytes,
-             row.area_mm2, row.power_w, row.runtime_s, row.energy_j,
-             row.against.energy if row.against else ""]
-        )  # fmt: skip
+    rows = [_csv_row(row) for row in group.rows]
+    out = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
     return "data:text/csv;charset=utf-8," + quote(text.getvalue())
+
+
+def _csv_row(row: Row) -> dict[str, str | float]:
+    return {
+        "network": row.network,
+        "precision": row.precision,
+        "weights": row.weights,
+        "activations": row.activations,
+        "seeds": " ".join(map(str, row.seeds)),
+        "accuracy": row.accuracy.mean,
+        "accuracy_low": row.accuracy.low,
+        "accuracy_high": row.accuracy.high,
+        "test_images": row.accuracy.count,
+        "memory_bytes": row.memory_bytes,
+        "area_mm2": row.area_mm2,
+        "power_w": row.power_w,
+        "runtime_s": row.runtime_s,
+        "energy_j": row.energy_j,
+        "energy_saving": row.against.energy if row.against else "",
+    }

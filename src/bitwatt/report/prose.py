@@ -40,19 +40,20 @@ def headline(group: Group) -> str:
         others = [row for row in group.rows if row.precision != REFERENCE]
         best = max(others, key=lambda row: row.accuracy.mean)
         return (
-            f"No cheaper precision stays within {limit} of {REFERENCE}’s {percent(reference.accuracy.mean, 2)}; "
+            f"No cheaper precision stays within {limit} of {REFERENCE}'s "
+            f"{percent(reference.accuracy.mean, 2)}; "
             f"{best.precision} comes nearest, at {percent(best.accuracy.mean, 2)}."
         )
     saved = choice.against.energy if choice.against else 0.0
     return (
-        f"{choice.precision} takes {percent(1 - saved)} of {REFERENCE}’s energy and is right on "
+        f"{choice.precision} takes {percent(1 - saved)} of {REFERENCE}'s energy and is right on "
         f"{percent(choice.accuracy.mean, 2)} of the test images, {REFERENCE} on "
         f"{percent(reference.accuracy.mean, 2)}."
     )
 
 
 def choice_sentence(group: Group) -> str | None:
-    """How the choice was made, and whether the test set can tell it from float32; None without a choice to make."""
+    """How the choice was made, and whether the test set can tell it from float32; None without one."""
     choice = group.choice
     if choice is None or choice.against is None or choice.precision == REFERENCE:
         return None
@@ -64,10 +65,10 @@ def choice_sentence(group: Group) -> str | None:
         else f"which {whole(count)} test images cannot tell from none {between}"
     )
     return (
-        f"It is the cheapest of {len(group.rows)} precisions within {_points_of(group.within)} of {REFERENCE}. "
-        f"It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} of the tile’s area "
-        f"and {percent(change.memory)} of the parameter memory. Its accuracy differs by {points(change.accuracy)} "
-        f"points, {told}."
+        f"It is the cheapest of {len(group.rows)} precisions within {_points_of(group.within)} of "
+        f"{REFERENCE}. It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} "
+        f"of the tile's area and {percent(change.memory)} of the parameter memory. Its accuracy differs by "
+        f"{points(change.accuracy)} points, {told}."
     )
 
 
@@ -84,7 +85,7 @@ def step_sentence(step: Step) -> str:
 
 
 def shares_sentence(rows: Sequence[Row], parts: Callable[[Row], Sequence[Part]], of: str) -> str:
-    """How arithmetic and buffers share the energy or area (`of`) of the costliest and the cheapest of the rows."""
+    """How arithmetic and buffers share the energy or area (`of`) of the costliest row and the cheapest."""
 
     def share(row: Row, family: str) -> float:
         return fsum(part.share for part in parts(row) if component(part.name).family == family)
@@ -94,12 +95,12 @@ def shares_sentence(rows: Sequence[Row], parts: Callable[[Row], Sequence[Part]],
     least = min(shown, key=lambda row: fsum(part.value for part in parts(row)))
     if most is least:
         return (
-            f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}’s {of}, "
+            f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}'s {of}, "
             f"buffers {percent(share(most, 'buffers'), 0)}."
         )
     return (
-        f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}’s {of} and "
-        f"{percent(share(least, 'arithmetic'), 0)} of {least.precision}’s; buffers are "
+        f"Arithmetic is {percent(share(most, 'arithmetic'), 0)} of {most.precision}'s {of} and "
+        f"{percent(share(least, 'arithmetic'), 0)} of {least.precision}'s; buffers are "
         f"{percent(share(most, 'buffers'), 0)} and {percent(share(least, 'buffers'), 0)}."
     )
 
@@ -116,12 +117,13 @@ def tile_sentences(tile: Mapping[str, Any], technology: str) -> tuple[str, ...]:
     )
     speed = f" at {si(clock, 'Hz')}" if isinstance(clock, int | float) and clock > 0 else ""
     return (
-        f"The tile has {neurons} neurons of {synapses} synapses each, {whole(neurons * synapses)} weight blocks in "
-        f"all, with an adder tree, an accumulator and an output stage for each neuron and three buffers,{depth} of "
-        f"{made} ({technology}{speed}; {gating}).",
-        f"A layer’s outputs are computed {neurons} at a time: each cycle reads {synapses} inputs and "
-        f"{whole(neurons * synapses)} weights, adds their products to the neurons’ sums, and when a window is done "
-        "the output stage rounds, saturates and pools; a window that does not fill the tile leaves lanes idle.",
+        f"The tile has {neurons} neurons of {synapses} synapses each, {whole(neurons * synapses)} weight "
+        "blocks in all, with an adder tree, an accumulator and an output stage for each neuron and three "
+        f"buffers,{depth} of {made} ({technology}{speed}; {gating}).",
+        f"A layer's outputs are computed {neurons} at a time: each cycle reads {synapses} inputs and "
+        f"{whole(neurons * synapses)} weights, adds their products to the neurons' sums, and when a window "
+        "is done the output stage rounds, saturates and pools; a window that does not fill the tile leaves "
+        "lanes idle.",
     )
 
 
@@ -137,8 +139,8 @@ def cautions(facts: Facts) -> tuple[str, ...]:
             )
     if facts.mixed:
         found.append(
-            f"The sources of {_listed(facts.mixed)} differ in kind between precisions: part of a difference between "
-            "two rows may be a difference of method. The table of sources says which is which."
+            f"The sources of {_listed(facts.mixed)} differ in kind between precisions: part of a difference "
+            "between two rows may be a difference of method. The table of sources says which is which."
         )
     for kind, words in (
         ("unstated", "does not say where it comes from"),
@@ -152,12 +154,14 @@ def cautions(facts: Facts) -> tuple[str, ...]:
     half = (widest.accuracy.high - widest.accuracy.low) / 2
     found.append(
         f"Accuracy was counted on {whole(widest.accuracy.count)} test images: it is known to about "
-        f"±{100 * half:.2f} points (95 % Wilson interval), and smaller differences between rows may be chance."
+        f"±{100 * half:.2f} points (95 % Wilson interval), and smaller differences between rows may be "
+        "chance."
     )
     if all(len(row.seeds) == 1 for row in rows):
         found.append("Every point was trained once: how much another seed would change it is not known.")
     found.append(
-        "Energy is the tile’s own, buffers included; traffic to outside memory is not in it unless a row says so."
+        "Energy is the tile's own, buffers included; traffic to outside memory is not in it unless a source "
+        "says so."
     )
     return tuple(found)
 
@@ -168,7 +172,8 @@ def command(facts: Facts) -> str:
     if results.command:
         return results.command
     precisions = ",".join(dict.fromkeys(point.precision for point in results.points))
-    return f"bitwatt study --network {results.network} --data {results.data.name} --precisions {precisions} --out DIR"
+    what = f"--network {results.network} --data {results.data.name} --precisions {precisions}"
+    return f"bitwatt study {what} --out DIR"
 
 
 def _without_reference(group: Group) -> str:
@@ -178,7 +183,10 @@ def _without_reference(group: Group) -> str:
     best = max(group.rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
     if best is cheapest:
         return f"{best.precision} is both the cheapest and the most accurate: {_result(best)}."
-    return f"{cheapest.precision} is the cheapest, {_result(cheapest)}; {best.precision} the most accurate, {_result(best)}."
+    return (
+        f"{cheapest.precision} is the cheapest, {_result(cheapest)}; "
+        f"{best.precision} the most accurate, {_result(best)}."
+    )
 
 
 def _result(row: Row) -> str:

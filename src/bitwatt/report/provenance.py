@@ -39,6 +39,12 @@ class Source:
     covers_all: bool
 
     @property
+    def statement(self) -> str:
+        """The text without the kind that may stand at its head, for where the kind stands beside it."""
+        head, colon, rest = self.text.partition(":")
+        return rest.strip() if colon and kinds_in(head) == (head.strip().lower(),) else self.text
+
+    @property
     def precisions(self) -> tuple[str, ...]:
         """The precisions it is true of, in the order of the table."""
         return tuple(dict.fromkeys(precision for _, precision in self.rows))

@@ -1,8 +1,8 @@
 """The figures of the study that bitwatt reproduces, as it printed them. Never results of bitwatt.
 
-S. Hashemi, N. Anthony, H. Tann, R. I. Bahar, S. Reda, "Understanding the Impact of Precision Quantization on the
-Accuracy and Energy of Neural Networks", DATE 2017, arXiv 1612.03940. Area and power from its table of design
-metrics (16 x 16 tile, 65 nm, 250 MHz); accuracy and energy from its tables of LeNet, ConvNet and ALEX.
+S. Hashemi, N. Anthony, H. Tann, R. I. Bahar, S. Reda, "Understanding the Impact of Precision Quantization
+on the Accuracy and Energy of Neural Networks", DATE 2017, arXiv 1612.03940. Area and power from its table of
+design metrics (16 x 16 tile, 65 nm, 250 MHz); accuracy and energy from its tables of LeNet, ConvNet and ALEX.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLOCK_HZ = 250e6
 
 @dataclass(frozen=True)
 class Published:
-    """A published point. accuracy: a share, None where training did not converge; energy_j: an image, likewise."""
+    """A published point. accuracy (a share) and energy_j (an image): None where training did not converge."""
 
     network: str
     data: str
@@ -103,9 +103,7 @@ def _points() -> tuple[Published, ...]:
         for precision, run in runs.items():
             area, power, _, _ = _DESIGN[precision]
             accuracy, energy = (run[0] / 100, run[1] / 1e6) if run else (None, None)
-            found.append(
-                Published(network, data, images, precision, accuracy, energy, power / 1e3, area)
-            )
+            found.append(Published(network, data, images, precision, accuracy, energy, power / 1e3, area))
     return tuple(found)
 
 

@@ -25,7 +25,7 @@ class Unit:
 
 
 def unit_for(values: Iterable[float], base: str) -> Unit:
-    """One unit for a whole column: the largest value is 1 or more, and the smallest 0.01 or more if it can be.
+    """One unit for a whole column: its largest value is 1 or more, its smallest 0.01 if that can be.
 
     A column in one unit can be compared down the page, which one of mixed nJ and µJ cannot.
     """
@@ -62,7 +62,7 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def points(difference: float, decimals: int = 2) -> str:
-    """A difference of accuracies in percentage points, always with its sign; no sign where it rounds to zero."""
+    """A difference of accuracies in percentage points, with its sign unless it rounds to zero."""
     text = f"{100 * difference:+.{decimals}f}"
     return text.lstrip("+-") if float(text) == 0 else _signed(text)
 

@@ -51,7 +51,7 @@ class Layer(_Record):
 
 
 class Point(_Record):
-    """One network at one precision, trained with one seed. `preset` and `technology`: None, the study's own."""
+    """One network at one precision, trained with one seed. `preset`, `technology`: None, the study's."""
 
     network: str
     precision: str

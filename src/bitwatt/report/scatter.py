@@ -1,4 +1,4 @@
-"""Accuracy against energy as inline SVG; every value is escaped as it goes in, every colour is the style sheet's."""
+"""Accuracy against energy as inline SVG: values escaped as they go in, colours left to the style sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from bitwatt.report.axes import AccuracyAxis, EnergyAxis, accuracy_axis, energy_axis
 from bitwatt.report.facts import Group, Row
-from bitwatt.report.labels import Box, place_labels
+from bitwatt.report.labels import Box, Mark, label_marks
 from bitwatt.report.quantities import percent, points, si
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 18.0, 26.0, 50.0
@@ -18,7 +18,7 @@ _CHARACTER = 8.4
 
 
 def accuracy_energy_svg(group: Group, width: float, height: float, name: str) -> Markup:
-    """The picture for one group; `name` is its accessible name. Energy on a log axis, the Pareto front drawn."""
+    """The picture of one group: energy on a log axis, the Pareto front. `name`: its accessible name."""
     rows = [row for row in group.rows if row.energy_j > 0]
     x, y = energy_axis(rows), accuracy_axis(rows or group.rows)
     frame = Box(_LEFT, _TOP, width - _RIGHT, height - _BOTTOM)
@@ -70,7 +70,8 @@ def _grid(frame: Box, x: EnergyAxis, y: AccuracyAxis) -> Markup:
     stretched = ", stretched towards 100" if y.stretched else ""
     parts.append(
         Markup(
-            '<text class="axis" x="{l:.1f}" y="14">accuracy, %{s} <tspan class="hint">(higher is better)</tspan></text>'
+            '<text class="axis" x="{l:.1f}" y="14">accuracy, %{s} '
+            '<tspan class="hint">(higher is better)</tspan></text>'
             '<text class="axis" x="{r:.1f}" y="{b:.1f}" text-anchor="end">energy an image, {u}, log scale '
             '<tspan class="hint">(left is better)</tspan></text>'
         ).format(l=2, r=frame.right, b=frame.bottom + 40, u=x.unit.symbol, s=stretched)
@@ -90,31 +91,29 @@ def _front(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group) -> Markup:
     return Markup('<path class="front" d="{}"/>').format(path)
 
 
-def _points(
-    frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group, rows: Sequence[Row]
-) -> list[Markup]:
-    spots = [_at(frame, x, y, row.energy_j, row.accuracy.mean) for row in rows]
-    whiskers = [
-        (
-            _at(frame, x, y, row.energy_j, row.accuracy.low)[1],
-            _at(frame, x, y, row.energy_j, row.accuracy.high)[1],
+def _points(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group, rows: Sequence[Row]) -> list[Markup]:
+    def level(row: Row, accuracy: float) -> float:
+        return _at(frame, x, y, row.energy_j, accuracy)[1]
+
+    marks = [
+        Mark(
+            *_at(frame, x, y, row.energy_j, row.accuracy.mean),
+            level(row, row.accuracy.high),
+            level(row, row.accuracy.low),
+            row.precision,
         )
         for row in rows
     ]
-    corners = [_at(frame, x, y, row.energy_j, row.accuracy.mean) for row in group.front if row.energy_j > 0]
-    ends = [across for across, _ in corners[1:]] + [frame.right]
-    line = [Box(px, py - 1, end, py + 1) for (px, py), end in zip(corners, ends, strict=True)]
-    sizes = [(len(row.precision) * _CHARACTER, _LABEL_HEIGHT) for row in rows]
-    marks = [Box(px - 7, py - 7, px + 7, py + 7) for px, py in spots]
-    bars = [Box(px - 1.5, high, px + 1.5, low) for (px, _), (low, high) in zip(spots, whiskers, strict=True)]
-    places = place_labels(spots, sizes, [*marks, *bars, *line], Box(frame.left, 18, frame.right + 14, frame.bottom))
+    front = [_at(frame, x, y, row.energy_j, row.accuracy.mean) for row in group.front if row.energy_j > 0]
+    bounds = Box(frame.left, 18, frame.right + 14, frame.bottom)
     drawn = []
-    for row, (px, py), (low, high), place in zip(rows, spots, whiskers, places, strict=True):
+    for row, mark, label in zip(
+        rows, marks, label_marks(marks, front, _CHARACTER, _LABEL_HEIGHT, bounds), strict=True
+    ):
         about = tip(row, group)
-        anchor, text_x = _anchored(place, px)
         seeds = Markup("").join(
             Markup('<circle class="seed" cx="{:.1f}" cy="{:.1f}" r="2"/>').format(
-                px, _at(frame, x, y, row.energy_j, accuracy)[1]
+                mark.x, level(row, accuracy)
             )
             for accuracy in (row.accuracy.by_seed if len(row.seeds) > 1 else ())
         )
@@ -133,23 +132,14 @@ def _points(
                 spoken=about.replace("\t", " ").replace("\n", ", "),
                 about=about,
                 precision=row.precision,
-                px=px,
-                py=py,
-                low=low,
-                high=high,
+                px=mark.x,
+                py=mark.y,
+                low=mark.bottom,
+                high=mark.top,
                 seeds=seeds,
-                anchor=anchor,
-                tx=text_x,
-                ty=place.bottom - 4,
+                anchor=label.anchor,
+                tx=label.x,
+                ty=label.y + 4,
             )
         )
     return drawn
-
-
-def _anchored(place: Box, mark: float) -> tuple[str, float]:
-    # From the side of the mark outwards, so that a narrower font does not leave a gap.
-    if place.left >= mark:
-        return "start", place.left
-    if place.right <= mark:
-        return "end", place.right
-    return "middle", (place.left + place.right) / 2
