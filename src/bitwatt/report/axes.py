@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from bitwatt.report.facts import Row
-from bitwatt.report.quantities import Unit, significant, unit_for
+from bitwatt.report.quantities import Unit, unit_for
 
 STRETCH_BEYOND = 0.10
 """A spread of accuracy (as a share) beyond which the axis is stretched towards 100 %."""
+
+
+_FINE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,15 @@ class EnergyAxis:
         return log10(energy_j / self.low) / log10(self.high / self.low)
 
     def ticks(self) -> tuple[tuple[float, str], ...]:
-        """(energy in J, text in the axis's unit): 1, 2, 5 of each decade, or 1 where decades are many."""
-        few = log10(self.high / self.low) > 2.5
-        found = []
-        for decade in range(floor(log10(self.low)), ceil(log10(self.high)) + 1):
-            for digit in (1,) if few else (1, 2, 5):
-                value = digit * 10.0**decade
-                if self.low * 0.999 <= value <= self.high * 1.001:
-                    found.append((value, significant(value * self.unit.scale, 1)))
-        return tuple(found)
+        """(energy in J, text in the axis's unit): 1, 2, 5 of each decade; fewer or more as it spans."""
+        decades = log10(self.high / self.low)
+        digits = (1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.7 else _FINE
+        values = [
+            digit * 10.0**decade
+            for decade in range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            for digit in digits
+        ]
+        return tuple((v, f"{v * self.unit.scale:g}") for v in values if self.low <= v <= self.high)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def summary(results: Mapping[str, Any], within: float = 0.01) -> dict[str, Any]:
                 "preset": group.preset,
                 "headline": headline(group),
                 "within": group.within,
-                "choice": group.choice.precision if group.choice else None,
+                "choice": group.choice.precision,
                 "rows": [_values(row) for row in group.rows],
             }
             for group in found.groups

@@ -129,8 +129,8 @@ class Step:
 class Group:
     """One network on one kind of tile: rows that may be compared with each other.
 
-    baseline: the accuracy to hold to: float32's, or without it the most accurate row's. choice: the cheapest row
-    within `within` of the baseline; the baseline itself where no other is.
+    baseline: the accuracy to hold to: float32's, or without it the most accurate row's. choice: the
+    cheapest row within `within` of the baseline; the baseline itself where no other is.
     """
 
     network: str
@@ -245,7 +245,9 @@ def _group(network: str, technology: str, preset: str | None, points: list[Point
     reference = next((row for row in rows if row.precision == REFERENCE), None)
     baseline = reference or max(rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
     choice = cheapest_within(rows, baseline, within)
-    return Group(network, technology, preset, tuple(rows), reference, choice, within, fixed_point_steps(rows))
+    return Group(
+        network, technology, preset, tuple(rows), reference, baseline, choice, within, fixed_point_steps(rows)
+    )
 
 
 def _row(points: list[Point]) -> Row:

@@ -30,32 +30,36 @@ def group_label(group: Group, facts: Facts) -> str:
 
 def headline(group: Group) -> str:
     """The answer in one sentence."""
-    if group.choice is None or group.reference is None:
-        return _without_reference(group)
-    choice, reference = group.choice, group.reference
+    choice, baseline = group.choice, group.baseline
     limit = _points_of(group.within)
     if len(group.rows) == 1:
-        return f"Only {REFERENCE} was studied: {_result(reference)}."
-    if choice.precision == REFERENCE:
-        others = [row for row in group.rows if row.precision != REFERENCE]
+        return f"Only {choice.precision} was studied: {_result(choice)}."
+    if choice is baseline:
+        if group.reference is None:
+            return f"{choice.precision} is the most accurate, and none within {limit} is cheaper: {_result(choice)}."
+        others = [row for row in group.rows if row is not baseline]
         best = max(others, key=lambda row: row.accuracy.mean)
         return (
-            f"No cheaper precision stays within {limit} of {REFERENCE}'s "
-            f"{percent(reference.accuracy.mean, 2)}; "
-            f"{best.precision} comes nearest, at {percent(best.accuracy.mean, 2)}."
+            f"No cheaper precision stays within {limit} of {baseline.precision}'s "
+            f"{percent(baseline.accuracy.mean, 2)}; {best.precision} comes nearest, at "
+            f"{percent(best.accuracy.mean, 2)}."
         )
-    saved = choice.against.energy if choice.against else 0.0
+    if choice.against is None:
+        return (
+            f"{choice.precision} is the cheapest within {limit} of the most accurate, {baseline.precision}: "
+            f
+        )
     return (
-        f"{choice.precision} takes {percent(1 - saved)} of {REFERENCE}'s energy and is right on "
-        f"{percent(choice.accuracy.mean, 2)} of the test images, {REFERENCE} on "
-        f"{percent(reference.accuracy.mean, 2)}."
+        f"{choice.precision} takes {percent(1 - choice.against.energy)} of {baseline.precision}'s energy and is "
+        f"right on {percent(choice.accuracy.mean, 2)} of the test images, {baseline.precision} on "
+        f"{percent(baseline.accuracy.mean, 2)}."
     )
 
 
 def choice_sentence(group: Group) -> str | None:
     """How the choice was made, and whether the test set can tell it from float32; None without one."""
     choice = group.choice
-    if choice is None or choice.against is None or choice.precision == REFERENCE:
+    if choice.against is None or choice is group.baseline:
         return None
     change, count = choice.against, choice.accuracy.count
     between = f"(95 % interval {points(change.accuracy_low)} to {points(change.accuracy_high)})"
@@ -66,7 +70,7 @@ def choice_sentence(group: Group) -> str | None:
     )
     return (
         f"It is the cheapest of {len(group.rows)} precisions within {_points_of(group.within)} of "
-        f"{REFERENCE}. It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} "
+        f"{group.baseline.precision}. It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} "
         f"of the tile's area and {percent(change.memory)} of the parameter memory. Its accuracy differs by "
         f"{points(change.accuracy)} points, {told}."
     )
@@ -176,21 +180,8 @@ def command(facts: Facts) -> str:
     return f"bitwatt study {what} --out DIR"
 
 
-def _without_reference(group: Group) -> str:
-    if len(group.rows) == 1:
-        return f"Only {group.rows[0].precision} was studied: {_result(group.rows[0])}."
-    cheapest = min(group.rows, key=lambda row: row.energy_j)
-    best = max(group.rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
-    if best is cheapest:
-        return f"{best.precision} is both the cheapest and the most accurate: {_result(best)}."
-    return (
-        f"{cheapest.precision} is the cheapest, {_result(cheapest)}; "
-        f"{best.precision} the most accurate, {_result(best)}."
-    )
-
-
 def _result(row: Row) -> str:
-    return f"{percent(row.accuracy.mean, 2)} of the test images right for {si(row.energy_j, 'J')} an image"
+    return f"{percent(row.accuracy.mean, 2)} of the test images right, {si(row.energy_j, 'J')} an image"
 
 
 def _points_of(share: float) -> str:
