@@ -9,7 +9,8 @@ import pytest
 
 from bitwatt.formats import Format
 from bitwatt.testing import format_suite
-from bitwatt.testing.format_suite import CHECKS, ConformanceError
+from bitwatt.testing.conformance import ConformanceError
+from bitwatt.testing.format_suite import CHECKS
 
 
 @dataclass(frozen=True)

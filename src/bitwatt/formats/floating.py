@@ -150,6 +150,6 @@ class Minifloat(Format):
         drop = np.maximum(exponent.astype(np.int64) - 1 - self.mantissa_bits, 0)
         significand = np.rint(np.ldexp(units, -drop)).astype(np.int64)
         # A significand that rounds up to the next binade carries into the exponent field by itself.
-        magnitude = np.minimum(significand + drop * 2**self.mantissa_bits, self._largest_code)
+        magnitude = significand + drop * 2**self.mantissa_bits
         sign = (array < 0) & (magnitude > 0)
         return np.asarray(magnitude | (sign.astype(np.int64) << (self.bits - 1)))

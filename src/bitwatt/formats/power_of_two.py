@@ -84,7 +84,7 @@ class PowerOfTwo(Format):
         magnitude = np.where(exponent >= 0, mantissa, 0.0)
         middle = np.where(exponent > 0, 0.75, 0.5)
         up = (magnitude > middle) | ((magnitude == middle) & (field % 2 == 1))
-        field = np.minimum(field + up, self.exponents)
+        field = field + up
         sign = (array < 0) & (field > 0)
         codes: Codes = field | (sign.astype(np.int64) << (self.width - 1))
         return codes

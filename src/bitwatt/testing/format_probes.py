@@ -6,7 +6,7 @@ import numpy as np
 
 from bitwatt.formats import EXHAUSTIBLE_BITS, Codes, Format, Values
 
-SAMPLE = 200_000
+SAMPLE = 50_000
 """Random code words of a format too wide to list."""
 
 
@@ -65,3 +65,17 @@ def probes(format_: Format, sample: int = 20_000) -> Values:
     return np.concatenate(
         [points, np.nextafter(points, np.inf), np.nextafter(points, -np.inf), inside, scattered, far]
     )
+
+
+def neighbours(format_: Format, codes: Codes) -> list[Values]:
+    """Values beside those of the codes: the very next ones of the table, or those of the codes beside it."""
+    if is_narrow(format_):
+        table = value_table(format_)
+        index = np.searchsorted(table, format_.decode(codes))
+        return [table[np.maximum(index - 1, 0)], table[np.minimum(index + 1, len(table) - 1)]]
+    beside = []
+    for step in (-2, -1, 1, 2):
+        near = np.clip(codes + step, 0, 2**format_.bits - 1)
+        values = format_.decode(np.where(format_.reserved(near), codes, near))
+        beside.append(np.where(np.isfinite(values), values, format_.decode(codes)))
+    return beside

@@ -8,8 +8,8 @@ anywhere else writes one test:
         check(MyFormat())
 
 A format of 16 bits or fewer is checked on every code word, and on every value, every midpoint between
-neighbours and the float64 beside each of them; a wider one on a large sample (`probes.py` says which). A
-check raises `ConformanceError` with the format, the input, what was expected and what came.
+neighbours and the float64 beside each of them; a wider one on a large sample: `format_probes.py` says which.
+A check raises `ConformanceError` with the format, the input, what was expected and what came.
 """
 
 from __future__ import annotations
@@ -17,32 +17,28 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from bitwatt.formats import CATALOGUE, EXHAUSTIBLE_BITS, Codes, Format, Values, nearest_by_table, parse_format
-from bitwatt.testing.format_probes import exactly_between, is_narrow, probes, sample_codes, value_table
+from bitwatt.formats import CATALOGUE, Format, nearest_by_table, parse_format
+from bitwatt.testing.conformance import ConformanceError, refusal, require, same
+from bitwatt.testing.format_probes import exactly_between, is_narrow, neighbours, probes, sample_codes
 
 BRUTE_FORCE_BITS = 8
 """Formats of at most this many bits are compared with every one of their values, in exact arithmetic."""
 
 
-class ConformanceError(AssertionError):
-    """A format broke its contract; the message says which one, where, and what was expected."""
-
-
 def check_name(format_: Format) -> None:
     """Its name is read back as itself, by its family and by no other one."""
     name = str(format_)
-    _require(type(format_).parse(name) == format_, format_, f"{type(format_).__name__}.parse('{name}') != it")
-    _require(bool(type(format_).family and type(format_).spelling), format_, "family or spelling is empty")
+    family_name = type(format_).__name__
+    require(type(format_).parse(name) == format_, format_, f"{family_name}.parse('{name}') gives another")
+    require(bool(type(format_).family and type(format_).spelling), format_, "family or spelling is empty")
     for family in CATALOGUE:
         if family is not type(format_):
-            _require(family.parse(name) is None, format_, f"{family.__name__} takes its name too")
+            require(family.parse(name) is None, format_, f"{family.__name__} parses its name too")
     if type(format_) in CATALOGUE:
-        _require(parse_format(name) == format_, format_, "parse_format(str(it)) != it")
+        require(parse_format(name) == format_, format_, f"parse_format('{name}') gives another")
 
 
 def check_hashable_and_picklable(format_: Format) -> None:
@@ -52,7 +48,7 @@ def check_hashable_and_picklable(format_: Format) -> None:
         same = {format_: "it"}.get(copy) == "it"
     except Exception as error:  # pickle and hash raise what they like
         raise ConformanceError(f"{format_}: cannot be pickled and hashed: {error}") from error
-    _require(same, format_, "what comes back from pickle is another key")
+    require(same, format_, "what comes back from pickle is another key")
     attribute = "added"
     try:
         setattr(format_, attribute, 1)
@@ -64,20 +60,20 @@ def check_hashable_and_picklable(format_: Format) -> None:
 def check_codes_in_range(format_: Format) -> None:
     """Every code word decodes to a finite number or, where the format has one, an infinity; others never."""
     values = format_.decode(sample_codes(format_))
-    _require(not np.any(np.isnan(values)), format_, "a code word that is not reserved decodes to NaN")
+    require(not np.any(np.isnan(values)), format_, "a code word that is not reserved decodes to NaN")
     if not format_.has_infinity:
-        _require(bool(np.all(np.isfinite(values))), format_, "a code word decodes to an infinity")
+        require(bool(np.all(np.isfinite(values))), format_, "a code word decodes to an infinity")
     finite = values[np.isfinite(values)]
     for end, said, found in (
         ("smallest", format_.smallest, finite.min()),
         ("largest", format_.largest, finite.max()),
     ):
-        _require(said == found, format_, f"{end} is {said}, but a code word stands for {found}")
+        require(said == found, format_, f"{end} is {said}, but a code word stands for {found}")
     encoded = format_.encode(probes(format_))
-    _require(
+    require(
         bool(np.all((encoded >= 0) & (encoded < 2**format_.bits))), format_, "encode leaves the code words"
     )
-    _require(not np.any(format_.reserved(encoded)), format_, "encode gives a reserved code word")
+    require(not np.any(format_.reserved(encoded)), format_, "encode gives a reserved code word")
 
 
 def check_bad_codes_refused(format_: Format) -> None:
@@ -88,18 +84,18 @@ def check_bad_codes_refused(format_: Format) -> None:
         bad += [int(word) for word in words[format_.reserved(words)]]
     good = int(format_.encode(np.array([1.0]))[0])
     for word in bad:
-        message = _refusal(format_, format_.decode, np.array([good, word]))
+        message = refusal(format_, format_.decode, np.array([good, word]))
         said = f"{word:#x}" in message and str(format_) in message
-        _require(said, format_, f"decode({word:#x}) must name the code word and the format, said '{message}'")
-    _refusal(format_, format_.decode, np.array([0.0]))
+        require(said, format_, f"decode({word:#x}) must name the code word and the format, said '{message}'")
+    refusal(format_, format_.decode, np.array([0.0]))
 
 
 def check_nan_refused(format_: Format) -> None:
     """NaN is refused, by encode and quantize, wherever it stands."""
     for function in (format_.encode, format_.quantize):
-        message = _refusal(format_, function, np.array([[0.0, 1.0], [np.nan, 0.5]]))
+        message = refusal(format_, function, np.array([[0.0, 1.0], [np.nan, 0.5]]))
         said = "NaN" in message and str(format_) in message
-        _require(said, format_, f"the refusal of NaN must name NaN and the format, said '{message}'")
+        require(said, format_, f"the refusal of NaN must name NaN and the format, said '{message}'")
 
 
 def check_shape_and_type(format_: Format) -> None:
@@ -115,28 +111,28 @@ def check_shape_and_type(format_: Format) -> None:
             ("reserved", format_.reserved(codes), np.bool_),
         ):
             fits = np.shape(got) == shape and np.asarray(got).dtype == dtype
-            _require(fits, format_, f"{what} of shape {shape} gave {np.shape(got)} {np.asarray(got).dtype}")
-        _require(bool(np.array_equal(given, before)), format_, "encode changed its input")
+            require(fits, format_, f"{what} of shape {shape} gave {np.shape(got)} {np.asarray(got).dtype}")
+        require(bool(np.array_equal(given, before)), format_, "encode changed its input")
     strided = np.linspace(-3, 3, 12).reshape(3, 4).T[::2]
-    _same(
+    same(
         format_, "encode of a strided array", strided, format_.encode(strided), format_.encode(strided.copy())
     )
-    _same(
+    same(
         format_, "encode of float32", 0, format_.encode(np.array([0.75], np.float32)), format_.encode([0.75])
     )
-    _same(format_, "encode of whole numbers", 0, format_.encode([-1, 0, 3]), format_.encode([-1.0, 0.0, 3.0]))
+    same(format_, "encode of whole numbers", 0, format_.encode([-1, 0, 3]), format_.encode([-1.0, 0.0, 3.0]))
 
 
 def check_grid(format_: Format) -> None:
     """Quantize is decode after encode; what is on the grid stays, and always has the same code word."""
     given = probes(format_)
     quantized = format_.quantize(given)
-    _same(format_, "quantize", given, quantized, format_.decode(format_.encode(given)))
-    _same(format_, "quantize twice", given, format_.quantize(quantized), quantized)
+    same(format_, "quantize", given, quantized, format_.decode(format_.encode(given)))
+    same(format_, "quantize twice", given, format_.quantize(quantized), quantized)
     values = format_.decode(sample_codes(format_))
-    _same(format_, "quantize of its own value", values, format_.quantize(values), values)
+    same(format_, "quantize of its own value", values, format_.quantize(values), values)
     codes = format_.encode(given)
-    _same(format_, "encode after decode", given, format_.encode(format_.decode(codes)), codes)
+    same(format_, "encode after decode", given, format_.encode(format_.decode(codes)), codes)
 
 
 def check_monotone(format_: Format) -> None:
@@ -145,7 +141,7 @@ def check_monotone(format_: Format) -> None:
     quantized = format_.quantize(given)
     falls = np.flatnonzero(quantized[1:] < quantized[:-1])
     where = f"falls between {given[falls[0]]} and {given[falls[0] + 1]}" if len(falls) else ""
-    _require(len(falls) == 0, format_, f"quantize {where}")
+    require(len(falls) == 0, format_, f"quantize {where}")
 
 
 def check_symmetric(format_: Format) -> None:
@@ -162,24 +158,24 @@ def check_symmetric(format_: Format) -> None:
     given = given[np.abs(given) <= reach]
     if format_.quantize(0.0) != 0:
         given = given[given != 0]
-    _same(format_, "quantize of the negative", given, format_.quantize(-given), -format_.quantize(given))
+    same(format_, "quantize of the negative", given, format_.quantize(-given), -format_.quantize(given))
 
 
 def check_saturation(format_: Format) -> None:
     """Beyond its ends a number becomes the end; far beyond, the infinity of a format that has it."""
     for end, sign in ((format_.largest, 1.0), (format_.smallest, -1.0)):
         beside = np.nextafter(end, sign * np.inf)
-        _same(format_, "just beyond the end", beside, format_.quantize(beside), end)
+        same(format_, "just beyond the end", beside, format_.quantize(beside), end)
         far = np.array([sign * np.inf, sign * np.finfo(np.float64).max])
         expected = sign * np.inf if format_.has_infinity else end
-        _same(format_, "far beyond the end", far, format_.quantize(far), expected)
+        same(format_, "far beyond the end", far, format_.quantize(far), expected)
 
 
 def check_zero(format_: Format) -> None:
     """Zero of either sign is zero, if the format has one, and one value in any case."""
-    _same(format_, "-0.0", -0.0, format_.quantize(-0.0), format_.quantize(0.0))
+    same(format_, "-0.0", -0.0, format_.quantize(-0.0), format_.quantize(0.0))
     has_zero = bool(np.any(format_.decode(sample_codes(format_)) == 0))
-    _require((format_.quantize(0.0) == 0) == has_zero, format_, f"0 gives {format_.quantize(0.0)}")
+    require((format_.quantize(0.0) == 0) == has_zero, format_, f"0 gives {format_.quantize(0.0)}")
 
 
 def check_nearest(format_: Format) -> None:
@@ -191,7 +187,7 @@ def check_nearest(format_: Format) -> None:
     given = given[np.abs(given) <= max(format_.largest, -format_.smallest)]
     codes = format_.encode(given)
     values = format_.decode(codes)
-    for other in _neighbours(format_, codes):
+    for other in neighbours(format_, codes):
         middle = exactly_between(values, other)
         for wrong, tie in (
             ((other > values) & (given > middle), (other > values) & (given == middle)),
@@ -208,7 +204,7 @@ def check_against_table(format_: Format) -> None:
     """Encode gives the code word that a search in the table of values gives (16 bits or fewer)."""
     if is_narrow(format_):
         given = probes(format_)
-        _same(format_, "encode, by table", given, format_.encode(given), nearest_by_table(format_, given))
+        same(format_, "encode, by table", given, format_.encode(given), nearest_by_table(format_, given))
 
 
 def check_against_exact_search(format_: Format) -> None:
@@ -226,7 +222,7 @@ def check_against_exact_search(format_: Format) -> None:
         best.append(
             min(zip(codes, exact, strict=True), key=lambda it: (abs(it[1] - wanted), it[0] % 2, it[0]))[0]
         )
-    _same(format_, "encode, by exact search", given, format_.encode(given), np.array(best))
+    same(format_, "encode, by exact search", given, format_.encode(given), np.array(best))
 
 
 def check_unit(format_: Format) -> None:
@@ -238,19 +234,19 @@ def check_unit(format_: Format) -> None:
     scaled = np.ldexp(values, -format_.unit_exponent)
     parts = values[scaled != np.rint(scaled)]
     unit = f"2**{format_.unit_exponent}"
-    _require(len(parts) == 0, format_, f"{parts[:1]} is no whole multiple of its unit {unit}")
-    _require(
+    require(len(parts) == 0, format_, f"{parts[:1]} is no whole multiple of its unit {unit}")
+    require(
         bool(np.any(np.fmod(scaled, 2) != 0)), format_, f"every value is an even multiple of its unit {unit}"
     )
     fits = np.abs(scaled) < 2.0**63
-    _same(format_, "integers", codes[fits], format_.integers(codes[fits]), scaled[fits])
+    same(format_, "integers", codes[fits], format_.integers(codes[fits]), scaled[fits])
     for end, integer in (
         (format_.largest, format_.largest_integer),
         (format_.smallest, format_.smallest_integer),
     ):
         exact = integer * Fraction(2) ** format_.unit_exponent == Fraction(end)
-        _require(exact, format_, f"{integer} units of {unit} are not its end {end}")
-    _require(format_.is_signed == bool(np.any(values < 0)), format_, f"is_signed is {format_.is_signed}")
+        require(exact, format_, f"{integer} units of {unit} are not its end {end}")
+    require(format_.is_signed == bool(np.any(values < 0)), format_, f"is_signed is {format_.is_signed}")
 
 
 CHECKS: tuple[Callable[[Format], None], ...] = (
@@ -271,42 +267,3 @@ CHECKS: tuple[Callable[[Format], None], ...] = (
     check_unit,
 )
 """All of them, to parametrise a test with."""
-
-
-def _require(holds: bool, format_: Format, message: str) -> None:
-    if not holds:
-        raise ConformanceError(f"{format_}: {message}")
-
-
-def _same(format_: Format, what: str, given: ArrayLike, got: ArrayLike, expected: ArrayLike) -> None:
-    """Equality, element by element; the message shows the first that differs."""
-    given, got, expected = np.broadcast_arrays(given, got, expected)
-    bad = np.flatnonzero(got != expected)
-    if len(bad):
-        i = bad[0]
-        raise ConformanceError(
-            f"{format_}: {what}: {given.flat[i]} gave {got.flat[i]}, expected {expected.flat[i]}"
-        )
-
-
-def _refusal(format_: Format, function: Callable[[NDArray[Any]], object], argument: NDArray[Any]) -> str:
-    """The message with which a bad argument is refused."""
-    try:
-        function(argument)
-    except ValueError as error:
-        return str(error)
-    raise ConformanceError(f"{format_}: {function.__name__}({argument.tolist()}) must raise a ValueError")
-
-
-def _neighbours(format_: Format, codes: Codes) -> list[Values]:
-    """Values beside those of the codes: the very next ones of the table, or those of the codes beside it."""
-    if format_.bits <= EXHAUSTIBLE_BITS:
-        table = value_table(format_)
-        index = np.searchsorted(table, format_.decode(codes))
-        return [table[np.maximum(index - 1, 0)], table[np.minimum(index + 1, len(table) - 1)]]
-    beside = []
-    for step in (-2, -1, 1, 2):
-        near = np.clip(codes + step, 0, 2**format_.bits - 1)
-        values = format_.decode(np.where(format_.reserved(near), codes, near))
-        beside.append(np.where(np.isfinite(values), values, format_.decode(codes)))
-    return beside
