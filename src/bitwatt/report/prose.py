@@ -35,10 +35,10 @@ def headline(group: Group) -> str:
     if len(group.rows) == 1:
         return f"Only {choice.precision} was studied: {_result(choice)}."
     if choice is baseline:
-        if group.reference is None:
-            return f"{choice.precision} is the most accurate, and none within {limit} is cheaper: {_result(choice)}."
-        others = [row for row in group.rows if row is not baseline]
-        best = max(others, key=lambda row: row.accuracy.mean)
+        cheaper = [row for row in group.rows if row.energy_j < baseline.energy_j]
+        if not cheaper:
+            return f"Nothing is cheaper than {baseline.precision}: {_result(baseline)}."
+        best = max(cheaper, key=lambda row: row.accuracy.mean)
         return (
             f"No cheaper precision stays within {limit} of {baseline.precision}'s "
             f"{percent(baseline.accuracy.mean, 2)}; {best.precision} comes nearest, at "
@@ -47,11 +47,11 @@ def headline(group: Group) -> str:
     if choice.against is None:
         return (
             f"{choice.precision} is the cheapest within {limit} of the most accurate, {baseline.precision}: "
-            f
+            f"{_result(choice)}, against {_result(baseline)}."
         )
     return (
-        f"{choice.precision} takes {percent(1 - choice.against.energy)} of {baseline.precision}'s energy and is "
-        f"right on {percent(choice.accuracy.mean, 2)} of the test images, {baseline.precision} on "
+        f"{choice.precision} takes {percent(1 - choice.against.energy)} of {baseline.precision}'s energy and "
+        f"is right on {percent(choice.accuracy.mean, 2)} of the test images, {baseline.precision} on "
         f"{percent(baseline.accuracy.mean, 2)}."
     )
 
@@ -70,9 +70,9 @@ def choice_sentence(group: Group) -> str | None:
     )
     return (
         f"It is the cheapest of {len(group.rows)} precisions within {_points_of(group.within)} of "
-        f"{group.baseline.precision}. It saves {percent(change.energy)} of the energy of an image, {percent(change.area)} "
-        f"of the tile's area and {percent(change.memory)} of the parameter memory. Its accuracy differs by "
-        f"{points(change.accuracy)} points, {told}."
+        f"{group.baseline.precision}. It saves {percent(change.energy)} of the energy of an image, "
+        f"{percent(change.area)} of the tile's area and {percent(change.memory)} of the parameter "
+        f"memory. Its accuracy differs by {points(change.accuracy)} points, {told}."
     )
 
 
