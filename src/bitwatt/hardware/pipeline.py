@@ -44,3 +44,10 @@ def latency_cycles(precision: Precision, synapses: int = 16, pooling: Pooling = 
     stages = pipeline_stages(precision, synapses)
     skipped = {"max_pool": Pooling.MAX, "average_pool": Pooling.AVERAGE}
     return sum(n for stage, n in stages.items() if skipped.get(stage, pooling) == pooling)
+
+
+def bypass_latency_cycles(precision: Precision, synapses: int = 16, pooling: Pooling = Pooling.NONE) -> int:
+    """The same for a pooling pass, whose rows go from Bin straight to the output stages."""
+    stages = pipeline_stages(precision, synapses)
+    skipped = stages["weight_block"] + stages["adder_tree"] + stages["accumulator"]
+    return latency_cycles(precision, synapses, pooling) - skipped

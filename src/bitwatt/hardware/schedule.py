@@ -1,5 +1,7 @@
 """What the tile does in a run: cycles and events of each layer, counted, not estimated.
 
+The RTL does the same, cycle for cycle (`bitwatt.hardware.rtl.tile`): the tests and `bitwatt cosim` compare them.
+
 A layer's outputs are computed `neurons` at a time; a neuron's window is read `synapses` inputs a cycle, so one
 output group at one position takes ceil(reduction / synapses) cycles with partial sums kept in the
 accumulators. Both buffers refill over streams of one row a cycle while the tile computes; a buffer row is free
@@ -20,13 +22,18 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from bitwatt.errors import RequestError
-from bitwatt.hardware.pipeline import latency_cycles
+from bitwatt.hardware.pipeline import bypass_latency_cycles, latency_cycles
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.widths import accumulator_bits
+from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.widths import accumulator_bits, wide_slices
 from bitwatt.hardware.workload import LayerWork, workload
-from bitwatt.program.program import LOGIT_BITS, Program
+from bitwatt.program.program import Program
 
 LoopOrder = Literal["weights stay", "inputs stay"]
+
+HANDOVER_CYCLES = 3
+"""Cycles of a pass before its first rows are addressed (taking the descriptor) and after its last result is
+written (reading it from Bout, and handing it over)."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,6 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
     slices = output_slices(tile) if work.wide else 1
     busy = work.positions * groups * depth
     order, bin_writes, sb_writes = _streams(work, groups, depth, tile)
-    results = work.pooled_positions * work.groups * work.outputs
     rows_out = work.pooled_positions * groups * slices
     computed = work.positions * work.groups * work.outputs
     events = Events(
@@ -126,7 +132,7 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
         adder_tree=computed * depth,
         accumulator=computed * depth,
         output_stage=computed * slices,
-        pool=results * work.window if work.window > 1 else 0,
+        pool=computed if work.window > 1 else 0,
         bin_reads=busy,
         bin_writes=bin_writes,
         sb_reads=busy,
@@ -134,32 +140,43 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
         bout_reads=rows_out,
         bout_writes=rows_out,
     )
-    occupied = work.positions * groups * max(depth, slices)
-    return LayerSchedule(work, order, busy, occupied + latency_cycles(tile.precision), events)
+    # After the last row of a wide sum the datapath waits until its slices but one have left; the last sum's
+    # own wait lies behind the pass's last row in and is counted as well.
+    occupied = busy + work.positions * groups * (slices - 1)
+    latency = latency_cycles(tile.precision, tile.synapses, _pooling(work))
+    return LayerSchedule(work, order, busy, occupied + latency + HANDOVER_CYCLES, events)
 
 
 def _pool(work: LayerWork, tile: Tile) -> LayerSchedule:
-    lanes = min(tile.neurons, tile.synapses)
-    groups = -(-work.outputs // lanes)
+    groups = -(-work.outputs // min(tile.neurons, tile.synapses))
     busy = work.positions * groups * work.window
     rows_out = work.positions * groups
+    elements = work.positions * work.outputs * work.window
     events = Events(
-        output_stage=work.positions * work.outputs,
-        pool=work.positions * work.outputs * work.window,
+        output_stage=elements,
+        pool=elements if work.window > 1 else 0,
         bin_reads=busy,
         bin_writes=busy,
         bout_reads=rows_out,
         bout_writes=rows_out,
     )
-    return LayerSchedule(work, "inputs stay", busy, busy + latency_cycles(tile.precision), events)
+    latency = bypass_latency_cycles(tile.precision, tile.synapses, _pooling(work))
+    return LayerSchedule(work, "inputs stay", busy, busy + latency + HANDOVER_CYCLES, events)
+
+
+def _pooling(work: LayerWork) -> Pooling:
+    if work.window == 1:
+        return Pooling.NONE
+    return Pooling.AVERAGE if work.average else Pooling.MAX
 
 
 def _streams(work: LayerWork, groups: int, depth: int, tile: Tile) -> tuple[LoopOrder, int, int]:
     """The loop order that streams fewer bits, and the rows it writes into Bin and SB."""
     visits = work.positions * groups * depth
     weights_stay = (visits, groups * depth if depth <= tile.rows else visits)
+    # Groups of channels read windows of their own.
     inputs_stay = (
-        work.positions * depth if depth <= tile.rows else visits,
+        work.positions * depth if depth <= tile.rows and work.groups == 1 else visits,
         groups * depth if groups * depth <= tile.rows else visits,
     )
 
@@ -175,5 +192,4 @@ def output_slices(tile: Tile) -> int:
     """Rows of Bout that one group of logits takes: they leave at the accumulator's width, 32 bits at most."""
     if tile.precision.is_float:
         return 1
-    width = min(accumulator_bits(tile.precision, tile.fan_in), LOGIT_BITS)
-    return -(-width // tile.precision.activations.bits)
+    return wide_slices(accumulator_bits(tile.precision, tile.fan_in), tile.precision.activations.bits)

@@ -1,37 +1,56 @@
-"""What a network asks of a tile: its layers as shapes alone, whatever the precision."""
+"""What a network asks of a tile: its passes, and their shapes alone, whatever the precision."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.program import ops
 from bitwatt.program.program import Program
 
+Kind = Literal["weighted", "pool"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over the tile: what the datapath does, and what the output stage does with it.
+
+    weighted: the convolution or fully connected layer; None in a pooling pass, which reads Bin alone.
+    requantize: how its sums become activations. relu: applied before pooling. pool: applied last.
+    """
+
+    name: str
+    input: str
+    output: str
+    weighted: ops.Weighted | None = None
+    requantize: ops.Requantize | None = None
+    relu: bool = False
+    pool: ops.Pool | None = None
+
 
 @dataclass(frozen=True)
 class LayerWork:
-    """One pass over the tile.
-
-    kind "weighted": a convolution or fully connected layer, with the activation and the pooling that the
-    output stage does on the way; "pool": a pooling pass of its own.
+    """A pass as shapes.
 
     positions: places at which outputs are computed (1 if fully connected). groups: of channels. outputs:
     channels made, and reduction: products summed for each, both in one group. pooled_positions: places
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
-    without pooling. inputs, results: elements read and left for one image. wide: the outputs are the
-    logits and leave at the accumulator's width.
+    without pooling. average: it takes the mean. inputs, results: elements read and left for one image.
+    wide: the outputs are the logits and leave at the accumulator's width.
     """
 
     name: str
-    kind: str
+    kind: Kind
     positions: int
     outputs: int
     reduction: int
     groups: int
     pooled_positions: int
     window: int
+    average: bool
     inputs: int
     results: int
     weights: int
@@ -44,48 +63,62 @@ class LayerWork:
         return self.positions * self.groups * self.outputs * self.reduction if self.kind == "weighted" else 0
 
 
-def workload(program: Program) -> tuple[LayerWork, ...]:
+def split_passes(program: Program) -> tuple[Pass, ...]:
     """The passes of a program, in order.
 
     Pooling is fused into the layer before it where its windows do not overlap, are not padded and all lie
     inside the map: then each output is computed once, window by window. Otherwise it is a pass of its own.
-
-    Quantising the images is done by whoever sends them, outside the tile.
+    Quantising the images is done by whoever sends them, outside the tile; flattening is only a matter of
+    the order in which they are read. Raises `UnsupportedError` for what the tile cannot do.
     """
-    works: list[LayerWork] = []
+    found: list[Pass] = []
     remaining = list(program.ops)
     while remaining:
         op = remaining.pop(0)
         match op:
             case ops.Conv2d() | ops.Linear():
-                tail = _take_tail(program, op, remaining)
-                works.append(_weighted(program, op, tail))
+                found.append(_with_tail(program, Pass(op.name, op.input, op.name, weighted=op), remaining))
             case ops.MaxPool2d() | ops.AvgPool2d():
-                works.append(_pool(program, op))
+                # The output stage applies ReLU before pooling, which is the same for a maximum only.
+                relu = isinstance(op, ops.MaxPool2d) and _is_relu_of(remaining, op.name)
+                last = remaining.pop(0) if relu else op
+                found.append(Pass(op.name, op.input, last.name, relu=relu, pool=op))
+            case ops.Relu():
+                found.append(Pass(op.name, op.input, op.name, relu=True))
             case ops.Quantize() | ops.Flatten():
                 pass
-            case ops.Relu() if works:
-                pass  # the output stage of the pass before applies it
-            case _:
-                raise UnsupportedError(f"operation '{op.name}' ({type(op).__name__}) has no place on the tile")
-    return tuple(works)
+            case ops.Requantize():
+                raise UnsupportedError(f"operation '{op.name}' (Requantize) follows no layer of the tile")
+    return tuple(found)
 
 
-def _take_tail(program: Program, op: ops.Weighted, remaining: list[ops.Op]) -> list[ops.Op]:
-    """Move from `remaining` what the output stage does on the layer's outputs on the way to Bout."""
-    tail: list[ops.Op] = []
-    value = op.name
-    while remaining and remaining[0].input == value:
-        following = remaining[0]
-        if isinstance(following, ops.MaxPool2d | ops.AvgPool2d) and not _is_fusable(program, following):
+def workload(program: Program) -> tuple[LayerWork, ...]:
+    """The passes of a program as shapes. Raises as `split_passes`."""
+    return tuple(_work(program, step) for step in split_passes(program))
+
+
+def _with_tail(program: Program, step: Pass, remaining: list[ops.Op]) -> Pass:
+    """The pass with what its output stage can do taken from the front of `remaining`."""
+    requantize, relu, pool, output = None, False, None, step.output
+    while remaining and remaining[0].input == output and pool is None:
+        op = remaining[0]
+        if isinstance(op, ops.Requantize) and requantize is None:
+            requantize = op
+        elif isinstance(op, ops.Relu):
+            relu = True
+        elif isinstance(op, ops.MaxPool2d | ops.AvgPool2d) and _is_fusable(program, op):
+            pool = op
+        else:
             break
-        if not isinstance(following, ops.Requantize | ops.Relu | ops.MaxPool2d | ops.AvgPool2d):
-            break
-        tail.append(remaining.pop(0))
-        value = following.name
-        if isinstance(following, ops.MaxPool2d | ops.AvgPool2d):
-            break
-    return tail
+        output = op.name
+        remaining.pop(0)
+    if isinstance(pool, ops.MaxPool2d) and _is_relu_of(remaining, output):
+        relu, output = True, remaining.pop(0).name
+    return Pass(step.name, step.input, output, step.weighted, requantize, relu, pool)
+
+
+def _is_relu_of(remaining: Sequence[ops.Op], value: str) -> bool:
+    return bool(remaining) and isinstance(remaining[0], ops.Relu) and remaining[0].input == value
 
 
 def _is_fusable(program: Program, pool: ops.Pool) -> bool:
@@ -99,45 +132,25 @@ def _is_fusable(program: Program, pool: ops.Pool) -> bool:
     )
 
 
-def _weighted(program: Program, op: ops.Weighted, tail: list[ops.Op]) -> LayerWork:
-    made = program.types[op.name].shape
-    last = tail[-1] if tail else op
-    result = program.types[last.name]
-    pooled = prod(result.shape[1:])
-    window = prod(last.kernel) if isinstance(last, ops.MaxPool2d | ops.AvgPool2d) else 1
-    groups = op.groups if isinstance(op, ops.Conv2d) else 1
+def _work(program: Program, step: Pass) -> LayerWork:
+    source, result = program.types[step.input], program.types[step.output]
+    places = prod(result.shape[1:])
+    window = prod(step.pool.kernel) if step.pool else 1
+    weighted = step.weighted
+    groups = weighted.groups if isinstance(weighted, ops.Conv2d) else 1
     return LayerWork(
-        name=op.name,
-        kind="weighted",
-        positions=pooled * window,
-        outputs=made[0] // groups,
-        reduction=prod(op.weight.shape[1:]),
+        name=step.name,
+        kind="weighted" if weighted else "pool",
+        positions=places * window if weighted else places,
+        outputs=result.shape[0] // groups,
+        reduction=prod(weighted.weight.shape[1:]) if weighted else window,
         groups=groups,
-        pooled_positions=pooled,
+        pooled_positions=places,
         window=window,
-        inputs=program.types[op.input].size,
-        results=result.size,
-        weights=op.weight.size,
-        biases=0 if op.bias is None else op.bias.size,
-        wide=last.name == program.output,
-    )
-
-
-def _pool(program: Program, op: ops.Pool) -> LayerWork:
-    source, result = program.types[op.input], program.types[op.name]
-    positions = prod(result.shape[1:])
-    return LayerWork(
-        name=op.name,
-        kind="pool",
-        positions=positions,
-        outputs=result.shape[0],
-        reduction=prod(op.kernel),
-        groups=1,
-        pooled_positions=positions,
-        window=prod(op.kernel),
+        average=isinstance(step.pool, ops.AvgPool2d),
         inputs=source.size,
         results=result.size,
-        weights=0,
-        biases=0,
-        wide=False,
+        weights=weighted.weight.size if weighted else 0,
+        biases=0 if weighted is None or weighted.bias is None else weighted.bias.size,
+        wide=step.output == program.output and step.requantize is not None,
     )

@@ -49,8 +49,8 @@ class Control(wiring.Component):
     """Loop counters and the pointers of Bin and SB.
 
     start/busy: a descriptor is taken when `start` is high and `busy` low. step: a pair of rows is read in
-    this cycle (at bin_address and sb_address). first, last: that pair begins, ends a sum. window_first,
-    window_last: the sum begins, ends a pooling window. done: the layer's last step. `stall` holds it.
+    this cycle (at bin_address and sb_address). first, last: that pair begins, ends a sum; last_inner: in the
+    last turn of the inner loop. window_first, window_last: the sum begins, ends a pooling window. done: the layer's last step. `stall` holds it.
     """
 
     def __init__(self, rows: int) -> None:
@@ -65,6 +65,7 @@ class Control(wiring.Component):
                 "step": Out(1),
                 "first": Out(1),
                 "last": Out(1),
+                "last_inner": Out(1),
                 "window_first": Out(1),
                 "window_last": Out(1),
                 "done": Out(1),
@@ -72,6 +73,7 @@ class Control(wiring.Component):
                 "bin_writable": Out(1),
                 "bin_address": Out(address),
                 "bin_write_address": Out(address),
+                "uses_sb": Out(1),
                 "sb_push": In(1),
                 "sb_writable": Out(1),
                 "sb_address": Out(address),
@@ -87,8 +89,10 @@ class Control(wiring.Component):
         outer, inner, depth = (Signal(COUNTER_BITS, name=name) for name in ("outer", "inner", "depth"))
         window = Signal(WINDOW_BITS)
         last_inner, last_outer = inner == loops.inner, outer == loops.outer
+        m.d.comb += self.last_inner.eq(last_inner)
         m.d.comb += [
             self.step.eq(self.busy & ~self.stall & bin_ring.readable & (sb_ring.readable | ~loops.uses_sb)),
+            self.uses_sb.eq(loops.uses_sb),
             self.first.eq(depth == 0),
             self.last.eq(depth == loops.depth),
             self.window_first.eq(window == 0),
