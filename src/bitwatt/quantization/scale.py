@@ -52,7 +52,7 @@ def least_squares_exponent(x: Tensor, format: Format) -> Tensor:
     rows = x.shape[0]
     if isinstance(format, Float32) or x.shape[1] == 0:
         return torch.zeros(rows, dtype=torch.int32, device=x.device)
-    exact = x.to(torch.float64)
+    exact = x.detach().to(torch.float64)
     top = [covering_exponent(float(largest), format) for largest in exact.abs().amax(dim=1)]
     highest = torch.tensor(top, dtype=torch.int32, device=x.device)
     best = highest.clone()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bitwatt.errors import RequestError
+from bitwatt.quantization.input_stage import channels_last
 from bitwatt.training.recipe import Recipe
 
 
@@ -74,7 +75,7 @@ class Batches:
 
     def _take(self, chosen: Tensor) -> Tensor:
         taken = self._images[chosen]
-        return taken.permute(0, 3, 1, 2) if self._is_image else taken
+        return channels_last(taken.permute(0, 3, 1, 2)) if self._is_image else taken
 
     def _moves(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
         """Which row and which column each output row and column of each image shows; None for no change."""
@@ -95,7 +96,7 @@ class Batches:
         taken = self._images[
             chosen[:, None, None], rows.to(device)[:, :, None], columns.to(device)[:, None, :]
         ]
-        return taken.permute(0, 3, 1, 2)
+        return channels_last(taken.permute(0, 3, 1, 2))
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
