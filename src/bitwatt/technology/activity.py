@@ -92,6 +92,7 @@ def simulate(netlist: Netlist, stimulus: Mapping[str, npt.NDArray[Any]], *, warm
             waves.value[net] = pack_bits((values.T >> position) & 1)
     for group in evaluation_order(netlist):
         first, *others = (netlist.instances[index] for index in group)
+        _check_asynchronous((first, *others))
         if first.cell.flip_flop is None:
             waves.evaluate(first)
         elif any(other.cell.flip_flop is not None for other in others):
@@ -124,9 +125,9 @@ class _Waves:
     def solve(self, register: Instance, flip_flop: FlipFlop, logic: tuple[Instance, ...]) -> None:
         """The whole waves of one register and of the logic through which it reads itself.
 
-        In each cycle the next state is a function of one bit, the state: its value at 0 and its value at 1 are
-        worked out for all cycles at once. The state is then the composition of all functions up to its cycle,
-        taken in strides that double, so a loop costs a logarithm of the cycles.
+        In each cycle the next state is a function of one bit, the state: its value at 0 and its value at 1
+        are worked out for all cycles at once. The state is then the composition of all functions up to its
+        cycle, taken in strides that double, so a loop costs a logarithm of the cycles.
         """
         ones, streams, nets = self.ones, self.streams, _pin_nets(register)
         initial = self._initial(register, (1 << streams) - 1)
@@ -160,7 +161,7 @@ class _Waves:
         ones = (1 << self.streams) - 1
         now = [0] * self.netlist.net_count
         registers = [
-            _Register(i, i.cell.flip_flop, self._initial(i, ones), local)
+            _Register(i, i.cell.flip_flop, self._initial(i, ones))
             for i in group
             if i.cell.flip_flop is not None
         ]
@@ -196,18 +197,11 @@ class _Waves:
 class _Register:
     """One register while it is stepped."""
 
-    def __init__(self, instance: Instance, flip_flop: FlipFlop, initial: int, local: set[int]) -> None:
+    def __init__(self, instance: Instance, flip_flop: FlipFlop, initial: int) -> None:
         self.instance = instance
         self.flip_flop = flip_flop
         self.state = initial
         self.nets = _pin_nets(instance)
-        for expression in (flip_flop.clear, flip_flop.preset):
-            names = expression.names if expression is not None else ()
-            if any(self.nets[name] in local for name in names):
-                raise DataError(
-                    f"register {instance.name} is cleared asynchronously by a loop that it is part of; "
-                    "clear it synchronously"
-                )
 
     def show(self, now: list[int], ones: int) -> None:
         """Force what is asynchronous, then drive the outputs."""
@@ -218,6 +212,19 @@ class _Register:
     def clock(self, now: list[int], ones: int) -> None:
         """Take the next state in the streams whose clock is not gated off."""
         self.state = _next_state(self.instance, self.flip_flop, self.state, self.nets, now, ones)
+
+
+def _check_asynchronous(group: tuple[Instance, ...]) -> None:
+    """Raise where a loop clears or presets one of its own registers at once: what it does is a race."""
+    local = {instance.nets[pin.name] for instance in group for pin in instance.cell.outputs}
+    for instance in group:
+        flip_flop = instance.cell.flip_flop
+        for expression in (flip_flop.clear, flip_flop.preset) if flip_flop is not None else ():
+            if expression is not None and any(instance.nets.get(name) in local for name in expression.names):
+                raise DataError(
+                    f"register {instance.name} is cleared or preset asynchronously by a loop that it is part of; "
+                    "do it synchronously"
+                )
 
 
 def _pin_nets(instance: Instance) -> dict[str, int]:

@@ -182,10 +182,9 @@ def _registers_first(netlist: Netlist, group: tuple[int, ...]) -> tuple[int, ...
                     if waiting[sink] == 0:
                         ready.append(sink)
     if len(ordered) < len(waiting):
-        stuck = [netlist.instances[i].name for i in waiting if i not in set(ordered)]
+        stuck = netlist.instances[min(waiting.keys() - set(ordered))].name
         raise DataError(
-            f"block '{netlist.name}' has a loop of combinational cells through {stuck[0]}; put a register "
-            "in it"
+            f"block '{netlist.name}' has a loop of combinational cells through {stuck}; put a register in it"
         )
     return tuple(registers + ordered)
 
