@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from bitwatt.report.facts import Facts, Group, Row, facts
 from bitwatt.report.records import check_results, read_results
 
 if TYPE_CHECKING:
     from bitwatt.report.console import console_table, summary
-    from bitwatt.report.facts import Facts, Group, Row, facts
     from bitwatt.report.figures import write_figures
     from bitwatt.report.page import render_page, write_page
 
@@ -29,11 +29,7 @@ __all__ = [
 
 # Loaded when first used: matplotlib alone takes most of a second.
 _HOME = {
-    "Facts": "bitwatt.report.facts",
-    "Group": "bitwatt.report.facts",
-    "Row": "bitwatt.report.facts",
     "console_table": "bitwatt.report.console",
-    "facts": "bitwatt.report.facts",
     "render_page": "bitwatt.report.page",
     "summary": "bitwatt.report.console",
     "write_figures": "bitwatt.report.figures",
@@ -46,5 +42,5 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'bitwatt.report' has no attribute '{name}'")
     value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value  # in place of the submodule of that name, where there is one
+    globals()[name] = value
     return value

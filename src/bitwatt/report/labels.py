@@ -68,7 +68,8 @@ def place_labels(
                 box = Box(left, top, left + width, top + height)
                 outside = width * height - box.overlap(bounds)
                 covered = sum(box.overlap(other) for other in (*obstacles, *placed))
-                choices.append((covered + 10 * outside, len(choices), box))
+                # Rounded, so that places that differ by an error of floating point are equally good.
+                choices.append((round(covered + 10 * outside, 3), len(choices), box))
         placed.append(min(choices)[2])
     return tuple(placed)
 

@@ -1,0 +1,65 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+INVENTED = Path(__file__).parent / "fixture" / "invented.json"
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    """Invented records of LeNet at seven precisions, the test's own to change."""
+    loaded: dict[str, Any] = json.loads(INVENTED.read_text())
+    return loaded
+
+
+@pytest.fixture
+def make_point() -> Callable[..., dict[str, Any]]:
+    """A point of round numbers: 2000 test images, 1000 cycles at 1 GHz, energy in the weight blocks alone."""
+
+    def make(
+        precision: str, correct: int, energy_j: float, area_mm2: float = 1.0, **fields: Any
+    ) -> dict[str, Any]:
+        point = {
+            "network": "lenet",
+            "precision": precision,
+            "weights": precision,
+            "activations": precision,
+            "seed": 0,
+            "accuracy": correct / 2000,
+            "correct": correct,
+            "count": 2000,
+            "memory_bytes": {"weights": 1000, "biases": 24, "activations_peak": 512},
+            "cycles": 1000,
+            "runtime_s": 1e-6,
+            "energy_j": energy_j,
+            "power_w": energy_j / 1e-6,
+            "area_mm2": area_mm2,
+            "energy_j_by_component": {"weight_blocks": energy_j},
+            "area_mm2_by_component": {"weight_blocks": area_mm2},
+            "by_layer": [{"name": "fc", "cycles": 1000, "energy_j": energy_j, "macs": 4000}],
+            "provenance": {"accuracy": "measured", "energy": "synthesised", "area": "synthesised"},
+        }
+        return point | fields
+
+    return make
+
+
+@pytest.fixture
+def make_results() -> Callable[..., dict[str, Any]]:
+    """Records around the points given."""
+
+    def make(*points: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "bitwatt": "0.1.0",
+            "network": "lenet",
+            "data": {"name": "mnist-small", "train": 10000, "test": 2000, "sha256": "ab" * 32},
+            "technology": "nangate45",
+            "tile": {"neurons": 16, "synapses": 16, "rows": 64, "clock_hz": 250e6, "buffers": "sram"},
+            "points": list(points),
+        } | fields
+
+    return make
