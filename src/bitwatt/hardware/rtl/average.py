@@ -40,7 +40,8 @@ def reciprocal_word(activations: Format, count: int) -> int:
     """
     if not 2 <= count <= LARGEST_WINDOW:
         raise RequestError(f"average pooling divides by 2 to {LARGEST_WINDOW} elements a window, got {count}")
-    return -(-(2 ** reciprocal_bits(activations)) // count)
+    power: int = 2 ** reciprocal_bits(activations)
+    return -(-power // count)
 
 
 def divide(m: Module, activations: Format, enable: Value, total: Value, reciprocal: Value) -> Value:
@@ -51,8 +52,11 @@ def divide(m: Module, activations: Format, enable: Value, total: Value, reciproc
     product = Signal(len(magnitude) + p)
     quotient = Signal(len(product) - p, reset_less=True)
     half, rest = Signal(reset_less=True), Signal(reset_less=True)
+    # Gated, the multiplier rests but when it divides.
+    gated = Signal(total.shape())
     m.d.comb += [
-        magnitude.eq(Mux(total[-1], -total, total)),
+        gated.eq(Mux(enable, total, 0)),
+        magnitude.eq(Mux(gated[-1], -gated, gated)),
         product.eq(magnitude * reciprocal),
     ]
     with m.If(enable):

@@ -49,7 +49,7 @@ class Float32OutputStage(wiring.Component):  # type: ignore[misc]
 
         code = Signal(BITS, reset_less=True)
         value = Mux(self.from_buffer, self.activation, add_bias.sum)
-        m.d.comb += [add_bias.left.eq(self.total), add_bias.right.eq(self.bias)]
+        m.d.comb += [add_bias.left.eq(Mux(self.enable, self.total, 0)), add_bias.right.eq(self.bias)]
         with m.If(self.enable):
             m.d.sync += code.eq(Mux(self.relu & value[-1], 0, value))
 

@@ -88,7 +88,8 @@ class OutputStage(wiring.Component):  # type: ignore[misc]
 
     def _code(self, m: Module) -> Value:
         exact = Signal(signed(self.accumulator + 1))
-        m.d.comb += exact.eq(self.total + self.bias)
+        # The accumulator moves in every cycle; gated, it moves nothing here but when a sum is done.
+        m.d.comb += exact.eq(Mux(self.enable, self.total, 0) + self.bias)
         jammed = shifted(m, exact, self.shift)
         code = Mux(self.from_buffer, self.activation, nearest(self.activations, m, jammed))
         if self.activations.is_signed:  # the sign is the top bit in every family

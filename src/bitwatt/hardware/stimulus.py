@@ -1,0 +1,131 @@
+"""What the operands of a neuron make of each block's input ports, cycle by cycle.
+
+A stimulus gives for each port an unsigned word a cycle: int64 where words have fewer than 64 bits, Python
+integers where they have more. Blocks work in every cycle, so energy a cycle is energy an operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitwatt.errors import RequestError
+from bitwatt.formats import Binary, Precision
+from bitwatt.hardware.operands import Operands
+from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.widths import (
+    LEFT_SHIFTS,
+    accumulator_bits,
+    product_bits,
+    shift_bits,
+    span_of,
+    sum_bits,
+)
+
+GROUPS = 25
+"""Tree sums in one output: a window of 400 inputs over 16 synapses, between LeNet's and ALEX's layers."""
+
+Words = NDArray[Any]
+Streams = dict[str, Words]
+
+
+def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands) -> dict[str, Streams]:
+    """Streams of weight_block, adder_tree, accumulator and output_stage, by block and port.
+
+    The weight block is fed the first lane. Raises `RequestError` for operands of another number of synapses.
+    """
+    w, a = operands.weights, operands.activations
+    if w.shape[1] != synapses:
+        raise RequestError(f"operands are for {w.shape[1]} synapses, the block has {synapses}")
+    cycles = len(w)
+    products, sums, totals = _float32(w, a) if precision.is_float else _integers(precision, w, a)
+    on, load = _held(1, cycles), (np.arange(cycles) % GROUPS == 0).astype(np.int64)
+    terms = _words(products, product_bits(precision.weights, precision.activations))
+    if isinstance(precision.weights, Binary):
+        tree = {**_lanes("weights", w), **_lanes("activations", a)}
+    else:
+        tree = _lanes("terms", terms)
+    return {
+        "weight_block": {"weight": w[:, 0], "activation": a[:, 0], "enable": on},
+        "adder_tree": {**tree, "enable": on},
+        "accumulator": {"term": _words(sums, sum_bits(precision, synapses)), "load": load, "enable": on},
+        "output_stage": _output_stage(precision, accumulator_bits(precision, max(fan_in, synapses)), totals),
+    }
+
+
+def buffer(rows: int, width: int, load: Literal["idle", "read", "write"] | str, cycles: int = 512) -> Streams:
+    """A buffer filled in its first `rows` cycles, then idle, read or written row after row."""
+    rng = np.random.default_rng(0)
+    cycle = np.arange(rows + 1 + cycles)
+    filling = cycle < rows
+    after = (~filling).astype(np.int64)
+    return {
+        "write_enable": filling | (after if load == "write" else 0 * after),
+        "write_row": np.where(filling | (load == "write"), cycle % rows, 0),
+        "write_data": np.where(filling | (load == "write"), rng.integers(0, 2**width, len(cycle)), 0),
+        "read_enable": after if load == "read" else 0 * after,
+        "read_row": np.where(filling | (load != "read"), 0, cycle % rows),
+    }
+
+
+def _integers(precision: Precision, w: Words, a: Words) -> tuple[Words, Words, Words]:
+    """Exact products, tree sums and totals, as Python integers."""
+    products = precision.weights.integers(w).astype(object) * precision.activations.integers(a).astype(object)
+    sums = products.sum(axis=1)
+    return products, sums, sum(sums[order] for order in _orders(len(sums)))
+
+
+def _float32(w: Words, a: Words) -> tuple[Words, Words, Words]:
+    """The same in float32, as words; the sums in the adder tree's order."""
+    products = w.astype(np.uint32).view(np.float32) * a.astype(np.uint32).view(np.float32)
+    level = products
+    while level.shape[1] > 1:
+        half = (level.shape[1] + 1) // 2
+        pairs = level.shape[1] - half
+        level = np.concatenate([level[:, :pairs] + level[:, half:], level[:, pairs:half]], axis=1)
+    sums = level[:, 0]
+    first, *others = _orders(len(sums))
+    total = sums[first]
+    for order in others:
+        total = total + sums[order]
+    return _float_words(products), _float_words(sums), _float_words(total)
+
+
+def _float_words(values: NDArray[np.float32]) -> Words:
+    return np.ascontiguousarray(values).view(np.uint32).astype(np.int64)
+
+
+def _orders(cycles: int) -> list[NDArray[np.int64]]:
+    rng = np.random.default_rng(1)
+    return [rng.permutation(cycles) for _ in range(GROUPS)]
+
+
+def _output_stage(precision: Precision, bits: int, totals: Words) -> Streams:
+    cycles = len(totals)
+    off = ("from_buffer", "activation", "pool_first", "pool_enable", "reciprocal", "divide_enable")
+    streams = {"total": _words(totals, bits), **{port: _held(0, cycles) for port in off}}
+    streams |= {"relu": _held(1, cycles), "enable": _held(1, cycles), "pooling": _held(Pooling.NONE, cycles)}
+    # A bias belongs to a neuron and stays while its map is computed: a total of another place will do.
+    streams["bias"] = _words(np.full(cycles, totals[cycles // 2], dtype=object), bits)
+    if not precision.is_float:
+        span = span_of(precision.activations)
+        excess = max(abs(total) for total in totals).bit_length() - max(-span.least, span.most).bit_length()
+        shift = max(excess, -LEFT_SHIFTS) & (2 ** shift_bits(bits) - 1)
+        streams |= {"shift": _held(shift, cycles), "wide": _held(0, cycles), "slice": _held(0, cycles)}
+    return streams
+
+
+def _lanes(port: str, words: Words) -> Streams:
+    return {f"{port}__{lane}": words[:, lane] for lane in range(words.shape[1])}
+
+
+def _held(word: int, cycles: int) -> Words:
+    return np.full(cycles, word, dtype=np.int64)
+
+
+def _words(values: Words, bits: int) -> Words:
+    """Two's complement words of `bits` bits."""
+    words: Words = values.astype(object) & (2**bits - 1)
+    return words if bits > 63 else words.astype(np.int64)
