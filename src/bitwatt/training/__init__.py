@@ -1,6 +1,6 @@
 """Training: float networks, and quantised ones through their rounding."""
 
-from bitwatt.training.checkpoint import load_checkpoint, save_checkpoint
+from bitwatt.training.checkpoint import decode_checkpoint, encode_checkpoint, load_checkpoint, save_checkpoint
 from bitwatt.training.loop import EpochRecord, Progress, TrainingResult, TrainingState, train
 from bitwatt.training.recipe import Recipe
 
@@ -10,6 +10,8 @@ __all__ = [
     "Recipe",
     "TrainingResult",
     "TrainingState",
+    "decode_checkpoint",
+    "encode_checkpoint",
     "load_checkpoint",
     "save_checkpoint",
     "train",

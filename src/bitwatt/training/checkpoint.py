@@ -34,6 +34,22 @@ def save_checkpoint(path: Path | str, state: TrainingState) -> None:
         OSError: the folder is not there or not writable, or the disk is full; no part of a file is left.
     """
     path = Path(path)
+    content = encode_checkpoint(state)
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def encode_checkpoint(state: TrainingState) -> bytes:
+    """The bytes that `save_checkpoint` writes, for stores that are no folders."""
     tensors = {f"model/{name}": value.contiguous() for name, value in state.model.items()}
     tensors |= {f"optimizer/{name}": value.contiguous() for name, value in state.optimizer.items()}
     about = {
@@ -42,18 +58,7 @@ def save_checkpoint(path: Path | str, state: TrainingState) -> None:
         "history": [record.to_dict() for record in state.history],
     }
     payload = save(tensors, metadata={"bitwatt": json.dumps(about, sort_keys=True)})
-    header = f"{MAGIC} {VERSION} {hashlib.sha256(payload).hexdigest()}\n".encode()
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(header + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
+    return f"{MAGIC} {VERSION} {hashlib.sha256(payload).hexdigest()}\n".encode() + payload
 
 
 def _flush_folder(folder: Path) -> None:
@@ -74,27 +79,31 @@ def load_checkpoint(path: Path | str) -> TrainingState:
         DataError: the file is damaged, cut short, not a checkpoint or of a newer version; the message says
             which, so that the caller can fall back to an older one.
     """
-    path = Path(path)
-    header, newline, payload = path.read_bytes().partition(b"\n")
+    return decode_checkpoint(Path(path).read_bytes(), str(path))
+
+
+def decode_checkpoint(content: bytes, name: str) -> TrainingState:
+    """The state in these bytes; `name` is what errors call them. Raises `DataError` as `load_checkpoint`."""
+    header, newline, payload = content.partition(b"\n")
     words = header.split(b" ")
     if not newline or len(words) != 3 or words[0] != MAGIC.encode():
-        raise DataError(f"'{path}' is not a bitwatt checkpoint; delete it, or go on from an older one")
+        raise DataError(f"'{name}' is not a bitwatt checkpoint; delete it, or go on from an older one")
     version, digest = words[1].decode("ascii", "replace"), words[2].decode("ascii", "replace")
     if version != str(VERSION):
         raise DataError(
-            f"checkpoint '{path}' has format {version}, this bitwatt reads {VERSION}; "
+            f"checkpoint '{name}' has format {version}, this bitwatt reads {VERSION}; "
             "use the bitwatt that wrote it"
         )
     found = hashlib.sha256(payload).hexdigest()
     if found != digest:
         raise DataError(
-            f"checkpoint '{path}' is damaged: its digest is {found}, its header says {digest}; "
+            f"checkpoint '{name}' is damaged: its digest is {found}, its header says {digest}; "
             "delete it, or go on from an older one"
         )
     try:
         return _read(payload)
     except (SafetensorError, KeyError, TypeError, ValueError, RequestError) as error:
-        raise DataError(f"checkpoint '{path}' does not hold a training state: {error}") from error
+        raise DataError(f"checkpoint '{name}' does not hold a training state: {error}") from error
 
 
 def _read(payload: bytes) -> TrainingState:
