@@ -67,9 +67,8 @@ def test_one_point_only(make_results: Make, make_point: Make) -> None:
 def test_without_float32(make_results: Make, make_point: Make) -> None:
     records = make_results(make_point("fixed8", 1960, 2e-6), make_point("fixed4", 1950, 1e-6))
     assert headline(group(records)) == (
-        "fixed4 is the cheapest within 1 point of the most accurate, fixed8: 97.50 % of the test images "
-        "right, "
-        "1.00 µJ an image, against 98.00 % of the test images right, 2.00 µJ an image."
+        "fixed4 comes within 1 point of fixed8, the most accurate, for 50.0 % of its energy: 97.50 % against "
+        "98.00 %."
     )
     assert cautions(facts(records))[0] == (
         "LeNet has no float32 point, so that no savings can be stated: add it with --precisions float32,…"

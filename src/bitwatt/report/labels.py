@@ -56,10 +56,16 @@ def place_labels(
 ) -> tuple[Box, ...]:
     """A box for each label (width, height) beside its anchor (x, y), within `bounds`, greedily.
 
-    Takes the first place that covers no obstacle and no earlier label, else the one that covers least.
+    Takes the first place that covers no obstacle and no earlier label, and is not so near another anchor that it
+    could be taken for that one's; else the one that covers least.
     """
     placed: list[Box] = []
     for (x, y), (width, height) in zip(anchors, sizes, strict=True):
+        near = [
+            Box(ax - height, ay - height, ax + height, ay + height)
+            for ax, ay in anchors
+            if ax != x or ay != y
+        ]
         choices: list[tuple[float, int, Box]] = []
         for distance in _DISTANCES:
             for across, down in _DIRECTIONS:
@@ -67,7 +73,7 @@ def place_labels(
                 top = y + down * distance * 0.8 - height / 2
                 box = Box(left, top, left + width, top + height)
                 outside = width * height - box.overlap(bounds)
-                covered = sum(box.overlap(other) for other in (*obstacles, *placed))
+                covered = sum(box.overlap(other) for other in (*obstacles, *placed, *near))
                 # Rounded, so that places that differ by an error of floating point are equally good.
                 choices.append((round(covered + 10 * outside, 3), len(choices), box))
         placed.append(min(choices)[2])

@@ -46,8 +46,9 @@ def headline(group: Group) -> str:
         )
     if choice.against is None:
         return (
-            f"{choice.precision} is the cheapest within {limit} of the most accurate, {baseline.precision}: "
-            f"{_result(choice)}, against {_result(baseline)}."
+            f"{choice.precision} comes within {limit} of {baseline.precision}, the most accurate, for "
+            f"{percent(choice.energy_j / baseline.energy_j)} of its energy: "
+            f"{percent(choice.accuracy.mean, 2)} against {percent(baseline.accuracy.mean, 2)}."
         )
     return (
         f"{choice.precision} takes {percent(1 - choice.against.energy)} of {baseline.precision}'s energy and "
