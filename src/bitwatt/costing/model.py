@@ -17,7 +17,7 @@ from bitwatt.costing.units import UnitCost
 from bitwatt.hardware.schedule import LayerSchedule, Schedule, schedule
 from bitwatt.hardware.tile import Tile
 from bitwatt.program.program import Program
-from bitwatt.technology import Technology
+from bitwatt.technology.technology import Technology
 
 
 @dataclass(frozen=True)
@@ -75,33 +75,28 @@ def _energy_cells(layer: LayerSchedule, tile: Tile, units: Mapping[str, UnitCost
         name: sum(getattr(layer.events, event) * joule for event, joule in units[name].event_j.items())
         for name in COMPONENTS
     }
-    cells["clock"] = sum(units[name].clock_j * clocked_cycles(name, layer, tile) for name in COMPONENTS)
+    cells["clock"] = 0.0
+    for name in COMPONENTS:
+        clocked = clocked_cycles(name, layer, tile)
+        cells["clock"] += units[name].clock_j * clocked + units[name].idle_clock_j * (layer.cycles - clocked)
     cells["leakage"] = sum(units[name].leakage_w for name in COMPONENTS) * layer.cycles / tile.clock_hz
     return cells
 
 
 def clocked_cycles(component: str, layer: LayerSchedule, tile: Tile) -> float:
-    """Cycles of a layer in which the registers of a component are clocked, averaged over its registers.
+    """Cycles of a pass in which the registers of a component are clocked.
 
-    Without clock gating that is all of them. With it, the datapath is clocked while it works, the output
-    stages when they take a result, a row of a flip-flop buffer when it is written; control always.
+    Without clock gating that is all of them. With it, the datapath is clocked while it works and the output
+    stages when they take a result. The buffers' gated clocks are part of the energy of their events, and
+    control is never gated.
     """
-    events = layer.events
     if not tile.clock_gating:
         return layer.cycles
-    match component:
-        case "weight_blocks" | "adder_trees" | "accumulators":
-            return layer.busy if layer.work.kind == "weighted" else 0
-        case "output_stages":
-            return min(layer.cycles, (events.output_stage + events.pool) / tile.neurons)
-        case "bin":
-            return events.bin_writes / tile.rows
-        case "sb":
-            return events.sb_writes / tile.rows
-        case "bout":
-            return events.bout_writes / tile.rows
-        case _:
-            return layer.cycles
+    if component in ("weight_blocks", "adder_trees", "accumulators"):
+        return layer.busy if layer.work.kind == "weighted" else 0
+    if component == "output_stages":
+        return min(layer.cycles, (layer.events.output_stage + layer.events.pool) / tile.neurons)
+    return layer.cycles
 
 
 def _layer_record(layer: LayerSchedule, cells: Mapping[str, float], tile: Tile) -> dict[str, Any]:

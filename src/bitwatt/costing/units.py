@@ -12,11 +12,12 @@ class UnitCost:
 
     area_mm2; leakage_w; event_j: energy of one event, in J, by the event's name in
     `bitwatt.hardware.schedule.Events`; clock_j: energy of the clock at its registers for one cycle in which
-    they are clocked, in J; provenance: where these come from.
+    they are clocked, and idle_clock_j for one in which they are not, in J; provenance: where these come from.
     """
 
     area_mm2: float
     leakage_w: float
     event_j: Mapping[str, float] = field(default_factory=dict)
     clock_j: float = 0.0
+    idle_clock_j: float = 0.0
     provenance: str = ""

@@ -1,5 +1,8 @@
 """The tile: what it is made of, what it does in a run, and its RTL.
 
-Everything is imported from the module that defines it; only `bitwatt.hardware.rtl` and what is built on it
-load amaranth.
+Only `bitwatt.hardware.rtl` and what is built on it load amaranth.
 """
+
+from bitwatt.hardware.tile import PRESETS, Tile
+
+__all__ = ["PRESETS", "Tile"]

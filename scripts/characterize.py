@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Make the characterised table that the package carries again: src/bitwatt/technology/characterized/nangate45.json.
+
+usage: python scripts/characterize.py        (needs the extra `synthesis`; minutes from nothing, seconds from the cache)
+"""
+
+from pathlib import Path
+
+from bitwatt.costing.characterize import characterize_tiles
+from bitwatt.formats import PAPER, parse_precision
+from bitwatt.hardware.tile import PRESETS, Tile
+from bitwatt.technology.liberty import read_liberty
+from bitwatt.technology.table import write_table
+from bitwatt.technology.toolchain import liberty_path
+
+CARRIED = (*PAPER, *map(parse_precision, ("fixed6", "fixed3", "ternary:fixed8", "fixed4:fixed8", "pow2:fixed8", "binary:fixed8")))
+"""What the package can cost without synthesis: the paper's seven and a few near them."""
+
+
+def main() -> None:
+    tiles = [Tile.preset(preset, precision) for precision in CARRIED for preset in PRESETS]
+    library = read_liberty(liberty_path("nangate45"))
+    table = characterize_tiles(tiles, library, tiles[0].clock_hz, technology="nangate45")
+    folder = Path(__file__).parents[1] / "src/bitwatt/technology/characterized"
+    write_table(table, folder / "nangate45.json")
+    print(f"{len(table.blocks)} blocks in {folder / 'nangate45.json'}")
+
+
+if __name__ == "__main__":
+    main()

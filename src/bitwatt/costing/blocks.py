@@ -1,0 +1,86 @@
+"""The blocks of a tile under the names by which a characterised table holds them.
+
+A name says everything that decides the block's RTL: its kind, then the formats and sizes it depends on, then
+`gated` where its enabled registers are clocked through clock gates. Of a gated block there is a second entry,
+`/idle`, with every enable low: what is left of its clock when it rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bitwatt.formats import Binary, Precision
+from bitwatt.hardware.tile import Tile
+from bitwatt.technology.characterize import BlockSpec
+
+if TYPE_CHECKING:
+    from bitwatt.hardware.blocks import Block
+
+DATAPATH = ("weight_block", "adder_tree", "accumulator", "output_stage")
+BUFFER = ("buffer", "buffer_read", "buffer_write")
+
+
+def block_name(kind: str, tile: Tile) -> str:
+    """The name of one of a tile's blocks; gated where the tile gates its clock."""
+    pair = f"{tile.precision.weights}:{tile.precision.activations}"
+    sizes = {
+        "weight_block": (pair,),
+        "adder_tree": (pair, tile.synapses),
+        "accumulator": (pair, tile.synapses, tile.fan_in),
+        "output_stage": (pair, tile.fan_in),
+        "control": (tile.rows,),
+    }.get(kind, (tile.rows,))
+    gated = ("gated",) if tile.clock_gating and kind != "control" else ()
+    return "/".join(map(str, (kind, *sizes, *gated)))
+
+
+def has_weight_block(precision: Precision) -> bool:
+    """False for binary weights, whose negations are part of the adder tree."""
+    return not isinstance(precision.weights, Binary)
+
+
+def block_kinds(tile: Tile) -> tuple[str, ...]:
+    """The kinds of block of which a tile is made."""
+    datapath = tuple(kind for kind in DATAPATH if kind != "weight_block" or has_weight_block(tile.precision))
+    return (*datapath, "control", *(BUFFER if tile.buffers == "flops" else ()))
+
+
+def block_specs(tile: Tile) -> dict[str, BlockSpec]:
+    """Everything that has to be characterised for a tile, by name."""
+    from bitwatt.hardware.blocks import blocks
+    from bitwatt.hardware.control_block import control_block
+
+    found: Mapping[str, Block] = {
+        **blocks(tile.precision, tile.synapses, tile.fan_in, tile.rows),
+        "control": control_block(tile.rows),
+    }
+    specs = {}
+    for kind in block_kinds(tile):
+        block, name = found[kind], block_name(kind, tile)
+        gated = name.endswith("/gated")
+        specs[name] = _spec(name, block, gated)
+        if gated and kind in DATAPATH:
+            specs[f"{name}/idle"] = _spec(f"{name}/idle", block, gated, idle=True)
+    return specs
+
+
+def _spec(name: str, block: Block, gated: bool, idle: bool = False) -> BlockSpec:
+    stimulus = dict(block.stimulus)
+    if idle:
+        stimulus = {
+            port: np.zeros_like(words) if port.endswith("enable") else np.full_like(words, words.flat[0])
+            for port, words in stimulus.items()
+        }
+    return BlockSpec(
+        name=name,
+        rtlil=block.rtlil,
+        top=block.top,
+        clock=block.clock,
+        stimulus=stimulus,
+        description=f"{block.description}; idle: every enable low" if idle else block.description,
+        warmup=block.warmup,
+        clock_gating=gated,
+    )

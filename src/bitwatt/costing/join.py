@@ -1,0 +1,111 @@
+"""Joins a tile with a technology: the unit cost of each component."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from bitwatt.costing.blocks import block_kinds, block_name, has_weight_block
+from bitwatt.costing.units import UnitCost
+from bitwatt.errors import RequestError
+from bitwatt.hardware.tile import Tile
+from bitwatt.technology.technology import Technology, technology
+from bitwatt.technology.sram import SramArray
+from bitwatt.technology.table import BlockCost
+
+_BUFFER_ROW_BITS = 16
+"""Width of the flip-flop buffer that was characterised: `bitwatt.hardware.blocks.BUFFER_BITS`."""
+
+
+def unit_costs(tile: Tile, where: str | Technology = "nangate45") -> dict[str, UnitCost]:
+    """The unit cost of each component of a tile, by the names of `bitwatt.costing.breakdown.COMPONENTS`.
+
+    Raises `RequestError` for an unknown technology, or a tile whose blocks it has not characterised.
+    """
+    return _unit_costs(tile, technology(where) if isinstance(where, str) else where)
+
+
+@lru_cache(maxsize=256)
+def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
+    missing = [name for kind in block_kinds(tile) if (name := block_name(kind, tile)) not in tech.table.blocks]
+    if missing:
+        raise RequestError(
+            f"technology '{tech.name}' has not characterised {', '.join(missing)}, which a tile of "
+            f"{tile.precision} needs: run `bitwatt characterize` for this tile"
+        )
+    neurons, blocks = tile.neurons, tile.neurons * tile.synapses
+    units = {
+        "adder_trees": _datapath("adder_tree", neurons, tile, tech),
+        "accumulators": _datapath("accumulator", neurons, tile, tech),
+        "output_stages": _datapath("output_stage", neurons, tile, tech),
+        "control": _control(tile, tech),
+    }
+    if has_weight_block(tile.precision):
+        units["weight_blocks"] = _datapath("weight_block", blocks, tile, tech)
+    else:
+        units["weight_blocks"] = UnitCost(0.0, 0.0, provenance="none: negation is part of the adder trees")
+    for name, width in (("bin", tile.bin_bits), ("bout", tile.bout_bits), ("sb", tile.sb_bits)):
+        if tile.buffers == "sram":
+            units[name] = _sram(name, tech.buffer(tile.rows, width), tech)
+        else:
+            units[name] = _flip_flops(name, width, tile, tech)
+    return units
+
+
+def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:
+    block = tech.table.block(block_name(kind, tile))
+    idle_clock_j = block.clock_energy_j
+    if tile.clock_gating:
+        idle_clock_j = tech.table.block(f"{block_name(kind, tile)}/idle").clock_energy_j
+    return UnitCost(
+        area_mm2=count * block.area_um2 * 1e-6,
+        leakage_w=count * block.leakage_w,
+        event_j={kind: block.data_energy_j},
+        clock_j=count * block.clock_energy_j,
+        idle_clock_j=count * idle_clock_j,
+        provenance=_synthesised(block, tech),
+    )
+
+
+def _control(tile: Tile, tech: Technology) -> UnitCost:
+    block = tech.table.block(block_name("control", tile))
+    return UnitCost(
+        area_mm2=block.area_um2 * 1e-6,
+        leakage_w=block.leakage_w,
+        event_j={"bin_reads": block.data_energy_j},
+        clock_j=block.clock_energy_j,
+        idle_clock_j=block.clock_energy_j,
+        provenance=_synthesised(block, tech),
+    )
+
+
+def _flip_flops(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
+    idle, read, write = (tech.table.block(block_name(kind, tile)) for kind in ("buffer", "buffer_read", "buffer_write"))
+    scale = width / _BUFFER_ROW_BITS
+    rest_j = idle.data_energy_j + idle.clock_energy_j
+    return UnitCost(
+        area_mm2=scale * idle.area_um2 * 1e-6,
+        leakage_w=scale * idle.leakage_w,
+        event_j={
+            f"{name}_reads": scale * (read.data_energy_j + read.clock_energy_j - rest_j),
+            f"{name}_writes": scale * (write.data_energy_j + write.clock_energy_j - rest_j),
+        },
+        clock_j=scale * idle.clock_energy_j,
+        idle_clock_j=scale * idle.clock_energy_j,
+        provenance=f"{_synthesised(idle, tech)}; scaled from {_BUFFER_ROW_BITS} to {width} bits a row",
+    )
+
+
+def _sram(name: str, array: SramArray, tech: Technology) -> UnitCost:
+    return UnitCost(
+        area_mm2=array.area_um2 * 1e-6,
+        leakage_w=array.leakage_w,
+        event_j={f"{name}_reads": array.read_j, f"{name}_writes": array.write_j},
+        provenance=(
+            f"table: {array.wide * array.deep} macros of {array.macro.rows} x {array.macro.width_bits} bits, "
+            f"{tech.sram.source}"
+        ),
+    )
+
+
+def _synthesised(block: BlockCost, tech: Technology) -> str:
+    return f"synthesised: {block.cells} cells, {tech.table.source()}; operands assumed: {block.stimulus}"
