@@ -56,11 +56,21 @@ def play_independent(make, streams, output, latency, lanes=32):
         width = len(flat[0][name])
         wide = Signal(width * lanes, name=name)
         top.d.comb += Cat(lane[name] for lane in flat).eq(wide)
-        words = np.resize(np.asarray([stream] if isinstance(stream, int) else stream, dtype=object), cycles * lanes)
-        drives.append((wide, [
-            sum(int(word) << (width * lane) for lane, word in enumerate(words[c * lanes : (c + 1) * lanes]))
-            for c in range(cycles)
-        ]))
+        words = np.resize(
+            np.asarray([stream] if isinstance(stream, int) else stream, dtype=object), cycles * lanes
+        )
+        drives.append(
+            (
+                wide,
+                [
+                    sum(
+                        int(word) << (width * lane)
+                        for lane, word in enumerate(words[c * lanes : (c + 1) * lanes])
+                    )
+                    for c in range(cycles)
+                ],
+            )
+        )
     width = len(flat[0][output])
     result = Signal(width * lanes)
     top.d.comb += result.eq(Cat(lane[output] for lane in flat))

@@ -32,7 +32,15 @@ def top_ports(block):
 @pytest.mark.parametrize("name", [*NAMES, "ternary", "e4m3"])
 def test_kinds_ports_and_stimulus(name):
     found = blocks(parse_precision(name), **SMALL)
-    kinds = {"weight_block", "adder_tree", "accumulator", "output_stage", "buffer", "buffer_read", "buffer_write"}
+    kinds = {
+        "weight_block",
+        "adder_tree",
+        "accumulator",
+        "output_stage",
+        "buffer",
+        "buffer_read",
+        "buffer_write",
+    }
     assert set(found) == (kinds - {"weight_block"} if name == "binary" else kinds)
     for key, block in found.items():
         assert block.name == key
@@ -76,10 +84,12 @@ def test_streams_are_what_each_block_makes_for_the_next(play_cycles, name):
 
 
 def test_rtl_is_the_same_in_another_process():
-    code = ("import hashlib; from bitwatt.formats import parse_precision; from bitwatt.hardware.blocks import blocks;"
-            "found = blocks(parse_precision('fixed4'), 4, 64, 4);"
-            "print(hashlib.sha256(''.join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()])"
-            " for b in found.values()).encode()).hexdigest())")
+    code = (
+        "import hashlib; from bitwatt.formats import parse_precision; from bitwatt.hardware.blocks import blocks;"
+        "found = blocks(parse_precision('fixed4'), 4, 64, 4);"
+        "print(hashlib.sha256(''.join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()])"
+        " for b in found.values()).encode()).hexdigest())"
+    )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     found = blocks(parse_precision("fixed4"), 4, 64, 4)
     text = "".join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()]) for b in found.values())
@@ -118,7 +128,9 @@ def test_least_squares_clips_rather_than_wastes_the_grid():
 
 def test_what_is_refused():
     precision = parse_precision("fixed8")
-    with pytest.raises(RequestError, match=r"^operands: needs 1 synapse and 32 cycles at least, got 0 and 512$"):
+    with pytest.raises(
+        RequestError, match=r"^operands: needs 1 synapse and 32 cycles at least, got 0 and 512$"
+    ):
         synthetic_operands(precision, 0)
     with pytest.raises(RequestError, match=r"^operands: weights and activations must both have shape"):
         Operands(np.zeros((3, 2), np.int64), np.zeros((2, 3), np.int64), "")

@@ -27,8 +27,14 @@ def neuron(precision):
     m.submodules.accumulator = acc = accumulator(precision, LANES, 64)
     m.submodules.output = out = output_stage(precision, 64)
     m.d.comb += [tree.enable.eq(1), acc.enable.eq(1), acc.load.eq(1), acc.term.eq(tree.sum)]
-    m.d.comb += [out.total.eq(acc.total), out.enable.eq(1), out.pool_enable.eq(1), out.pool_first.eq(1),
-                 out.divide_enable.eq(1), bin_.read_enable.eq(1)]
+    m.d.comb += [
+        out.total.eq(acc.total),
+        out.enable.eq(1),
+        out.pool_enable.eq(1),
+        out.pool_first.eq(1),
+        out.divide_enable.eq(1),
+        bin_.read_enable.eq(1),
+    ]
     for lane in range(LANES):
         code = bin_.read_data.word_select(lane, bits)
         if hasattr(tree, "terms"):
@@ -74,8 +80,13 @@ def test_latency_is_that_of_the_rtl(name, pooling):
 
 def test_stages():
     assert pipeline_stages(parse_precision("fixed8")) == {
-        "buffer_read": 1, "weight_block": 1, "adder_tree": 1, "accumulator": 1, "output_stage": 1,
-        "max_pool": 1, "average_pool": 2,
+        "buffer_read": 1,
+        "weight_block": 1,
+        "adder_tree": 1,
+        "accumulator": 1,
+        "output_stage": 1,
+        "max_pool": 1,
+        "average_pool": 2,
     }
     assert latency_cycles(parse_precision("fixed8")) == 5
     assert latency_cycles(parse_precision("binary"), 16, Pooling.MAX) == 5

@@ -7,8 +7,15 @@ from bitwatt.formats import Binary, Fixed, Minifloat, PowerOfTwo, Precision, Ter
 from bitwatt.hardware.widths import Span, accumulator_bits, product_bits, product_span, shift_bits, sum_bits
 
 SMALL = (
-    Fixed(2), Fixed(3), Fixed(2, signed=False), Fixed(4, signed=False), PowerOfTwo(3), PowerOfTwo(4), Ternary(),
-    Minifloat(2, 1), Minifloat(2, 3),
+    Fixed(2),
+    Fixed(3),
+    Fixed(2, signed=False),
+    Fixed(4, signed=False),
+    PowerOfTwo(3),
+    PowerOfTwo(4),
+    Ternary(),
+    Minifloat(2, 1),
+    Minifloat(2, 3),
 )
 
 
@@ -28,16 +35,19 @@ def test_products_and_sums_by_listing_every_pair(weights, activations):
     assert sum_bits(Precision(weights, activations), 5) == least_signed_bits(sums)
 
 
-@pytest.mark.parametrize("name, product, accumulator", [
-    ("fixed4", 8, 8 + 13),
-    ("fixed8", 16, 16 + 13),
-    ("fixed16", 32, 32 + 13),
-    ("fixed32", 64, 64 + 13),
-    ("fixed8:ufixed8", 16, 16 + 13),  # -128 * 255 needs no 17th bit
-    ("pow2", 31, 31 + 13),  # 2**14 * 2**15 = 2**29 both ways, and +2**29 needs 31 bits
-    ("binary", 17, 17 + 13),
-    ("float32", 32, 32),
-])
+@pytest.mark.parametrize(
+    "name, product, accumulator",
+    [
+        ("fixed4", 8, 8 + 13),
+        ("fixed8", 16, 16 + 13),
+        ("fixed16", 32, 32 + 13),
+        ("fixed32", 64, 64 + 13),
+        ("fixed8:ufixed8", 16, 16 + 13),  # -128 * 255 needs no 17th bit
+        ("pow2", 31, 31 + 13),  # 2**14 * 2**15 = 2**29 both ways, and +2**29 needs 31 bits
+        ("binary", 17, 17 + 13),
+        ("float32", 32, 32),
+    ],
+)
 def test_known_widths(name, product, accumulator):
     precision = parse_precision(name)
     assert product_bits(precision.weights, precision.activations) == product

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
@@ -72,39 +71,59 @@ def blocks(
     found = {}
     if not isinstance(precision.weights, Binary):
         found["weight_block"] = _block(
-            "weight_block", weight_block(precision), streams["weight_block"], fed.description,
+            "weight_block",
+            weight_block(precision),
+            streams["weight_block"],
+            fed.description,
             stages["weight_block"] + 1,
         )
     found["adder_tree"] = _block(
-        "adder_tree", adder_tree(precision, synapses), streams["adder_tree"], fed.description,
+        "adder_tree",
+        adder_tree(precision, synapses),
+        streams["adder_tree"],
+        fed.description,
         stages["adder_tree"] + 1,
     )
     found["accumulator"] = _block(
-        "accumulator", accumulator(precision, synapses, fan_in), streams["accumulator"],
-        f"{fed.description}; a new sum each {stimulus.GROUPS} cycles", 2,
+        "accumulator",
+        accumulator(precision, synapses, fan_in),
+        streams["accumulator"],
+        f"{fed.description}; a new sum each {stimulus.GROUPS} cycles",
+        2,
     )
     found["output_stage"] = _block(
-        "output_stage", output_stage(precision, fan_in), streams["output_stage"],
-        f"{fed.description}; the sum of {stimulus.GROUPS} tree sums in each cycle, ReLU, no pooling", 2,
+        "output_stage",
+        output_stage(precision, fan_in),
+        streams["output_stage"],
+        f"{fed.description}; the sum of {stimulus.GROUPS} tree sums in each cycle, ReLU, no pooling",
+        2,
     )
-    idle = _block("buffer", FlipFlopMemory(rows, BUFFER_BITS), stimulus.buffer(rows, BUFFER_BITS, "idle"),
-                  "filled with uniform random words, then neither read nor written", rows + 1)
+    idle = _block(
+        "buffer",
+        FlipFlopMemory(rows, BUFFER_BITS),
+        stimulus.buffer(rows, BUFFER_BITS, "idle"),
+        "filled with uniform random words, then neither read nor written",
+        rows + 1,
+    )
     found["buffer"] = idle
     for load in ("read", "write"):
         found[f"buffer_{load}"] = replace(
-            idle, name=f"buffer_{load}", stimulus=stimulus.buffer(rows, BUFFER_BITS, load),
+            idle,
+            name=f"buffer_{load}",
+            stimulus=stimulus.buffer(rows, BUFFER_BITS, load),
             description=f"filled with uniform random words, then one row after another {load} in each cycle",
         )
     return found
 
 
-def _block(name: str, component: wiring.Component, streams: Mapping[str, NDArray[Any]], description: str,
-           warmup: int) -> Block:
+def _block(
+    name: str, component: wiring.Component, streams: Mapping[str, NDArray[Any]], description: str, warmup: int
+) -> Block:
     return Block(name, rtlil_text(component, name), name, "clk", streams, description, warmup)
 
 
 def rtlil_text(component: wiring.Component, top: str) -> str:
-    """RTLIL of a component as module `top`, without source locations and without the reset that none needs."""
+    """RTLIL of a component as module `top`, without source locations and without a reset, which none needs."""
     m = Module()
     m.domains.sync = clock = ClockDomain("sync", reset_less=True)
     m.submodules.block = component

@@ -65,7 +65,9 @@ def at_best_scale(format_: Format, values: Values) -> Codes:
     # The best scale puts the largest value within a few binades of the format's largest.
     _, peak = np.frexp(np.max(np.abs(values)) / format_.largest)
     candidates = [int(peak) - down for down in range(8)]
-    return format_.encode(np.ldexp(values, -min(candidates, key=lambda e: _squared_error(format_, values, e))))
+    return format_.encode(
+        np.ldexp(values, -min(candidates, key=lambda e: _squared_error(format_, values, e)))
+    )
 
 
 def _squared_error(format_: Format, values: Values, exponent: int) -> float:

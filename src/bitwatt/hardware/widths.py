@@ -11,7 +11,7 @@ FLOAT_BITS = 32
 """Width of every word of the float32 datapath."""
 
 WIDE_BITS = 32
-"""Most bits of what leaves the tile without the activations' grid (logits): `bitwatt.program`'s LOGIT_BITS."""
+"""Most bits of what leaves the tile off the activations' grid (logits): `bitwatt.program`'s LOGIT_BITS."""
 
 LEFT_SHIFTS = 4
 """How far the output stage can shift left (a negative shift); rightwards it reaches every accumulator bit."""
@@ -34,8 +34,13 @@ class Span:
     @property
     def bits(self) -> int:
         """Bits of the narrowest two's complement word that holds them all (at least 1)."""
-        return max((~self.least if self.least < 0 else self.least).bit_length(),
-                   (~self.most if self.most < 0 else self.most).bit_length()) + 1
+        return (
+            max(
+                (~self.least if self.least < 0 else self.least).bit_length(),
+                (~self.most if self.most < 0 else self.most).bit_length(),
+            )
+            + 1
+        )
 
     def times(self, count: int) -> Span:
         """Where a sum of `count` such integers lies."""

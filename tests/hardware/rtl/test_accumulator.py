@@ -32,9 +32,15 @@ def test_the_largest_fan_in_just_fits(play_cycles):
     for product in (span.least, span.most):
         found = accumulator(precision, 4, 64)
         groups = 16
-        seen = play_cycles(found, {
-            "term": [4 * product & (2 ** len(found.term) - 1)] * groups, "load": [1] + [0] * 15, "enable": [1] * 16,
-        }, ["total"])
+        seen = play_cycles(
+            found,
+            {
+                "term": [4 * product & (2 ** len(found.term) - 1)] * groups,
+                "load": [1] + [0] * 15,
+                "enable": [1] * 16,
+            },
+            ["total"],
+        )
         bits = len(found.total)
         assert seen["total"][-1] == 64 * product & (2**bits - 1)
         assert -(2 ** (bits - 1)) <= 64 * product < 2 ** (bits - 1)
@@ -42,7 +48,10 @@ def test_the_largest_fan_in_just_fits(play_cycles):
 
 def test_float32_rounds_each_addition_with_the_total_on_the_left(play_cycles):
     terms = np.array([1, 2.0**-24, 9, 3 * 2.0**-25, 1e30, -1e30, 2, 3], dtype=np.float32)
-    seen = play_cycles(accumulator(parse_precision("float32"), 16, 64), {
-        "term": terms.view(np.uint32), "load": LOAD, "enable": ENABLE}, ["total"])
+    seen = play_cycles(
+        accumulator(parse_precision("float32"), 16, 64),
+        {"term": terms.view(np.uint32), "load": LOAD, "enable": ENABLE},
+        ["total"],
+    )
     wanted = np.array(running(list(terms), lambda a, b: np.float32(a + b)), dtype=np.float32)
     assert seen["total"] == wanted.view(np.uint32).tolist()

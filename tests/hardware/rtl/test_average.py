@@ -16,10 +16,14 @@ from bitwatt.hardware.widths import LARGEST_WINDOW, pool_bits
 class Divider(wiring.Component):
     def __init__(self, format_):
         self.format = format_
-        super().__init__({
-            "total": In(signed(pool_bits(format_))), "reciprocal": In(reciprocal_bits(format_)),
-            "enable": In(1), "mean": Out(format_.bits),
-        })
+        super().__init__(
+            {
+                "total": In(signed(pool_bits(format_))),
+                "reciprocal": In(reciprocal_bits(format_)),
+                "enable": In(1),
+                "mean": Out(format_.bits),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -31,10 +35,16 @@ class Divider(wiring.Component):
 
 def check(play, format_, cases):
     totals, counts = (list(column) for column in zip(*cases, strict=True))
-    got = play(lambda: Divider(format_), {
-        "total": [t & (2 ** pool_bits(format_) - 1) for t in totals],
-        "reciprocal": [reciprocal_word(format_, k) for k in counts], "enable": 1,
-    }, "mean", 1)
+    got = play(
+        lambda: Divider(format_),
+        {
+            "total": [t & (2 ** pool_bits(format_) - 1) for t in totals],
+            "reciprocal": [reciprocal_word(format_, k) for k in counts],
+            "enable": 1,
+        },
+        "mean",
+        1,
+    )
     assert got == [round(Fraction(t, k)) & (2**format_.bits - 1) for t, k in cases]
 
 
@@ -68,5 +78,7 @@ def test_the_bounds_of_the_proof_hold(format_):
 
 @pytest.mark.parametrize("count", [1, 65])
 def test_a_count_out_of_range_is_refused(count):
-    with pytest.raises(RequestError, match=rf"^average pooling divides by 2 to 64 elements a window, got {count}$"):
+    with pytest.raises(
+        RequestError, match=rf"^average pooling divides by 2 to 64 elements a window, got {count}$"
+    ):
         reciprocal_word(Fixed(8), count)

@@ -11,10 +11,17 @@ def test_random_reads_and_writes_against_a_list(play_cycles, rows):
     write, read = rng.integers(0, 2, (2, cycles)).tolist()
     write_row, read_row = rng.integers(0, rows, (2, cycles)).tolist()
     data = rng.integers(0, 2**12, cycles).tolist()
-    seen = play_cycles(FlipFlopMemory(rows, 12), {
-        "write_enable": write, "write_row": write_row, "write_data": data,
-        "read_enable": read, "read_row": read_row,
-    }, ["read_data"])["read_data"]
+    seen = play_cycles(
+        FlipFlopMemory(rows, 12),
+        {
+            "write_enable": write,
+            "write_row": write_row,
+            "write_data": data,
+            "read_enable": read,
+            "read_row": read_row,
+        },
+        ["read_data"],
+    )["read_data"]
     words, out, wanted = [0] * rows, 0, []
     for c in range(cycles):
         out = words[read_row[c]] if read[c] else out  # before the write: the old word

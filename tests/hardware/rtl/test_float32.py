@@ -24,12 +24,40 @@ def reference(operation, a, b):
 
 
 SPECIAL = [
-    0, 1, 0x7FFFFF, 0x400000, 0x800000, 0x800001, 0xFFFFFF, 0x1000000,  # zero, subnormals, the least normals
-    0x3F000000, 0x3F7FFFFF, 0x3F800000, 0x3F800001, 0x3FFFFFFF, 0x40000000,  # around one
-    0x4B000000, 0x4B7FFFFF, 0x4B800000, 0x33800000, 0x34000000, 0x33FFFFFF,  # around 2**24 and 2**-24
-    0x7EFFFFFF, 0x7F000000, 0x7F7FFFFE, 0x7F7FFFFF,  # the largest
-    0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF,  # infinity, NaNs
-    0x00BFFFFF, 0x1F800000, 0x20000000, 0x1FFFFFFF, 0x20000001, 0x5F7FFFFF,  # products around the least and largest
+    0,
+    1,
+    0x7FFFFF,
+    0x400000,
+    0x800000,
+    0x800001,
+    0xFFFFFF,
+    0x1000000,  # zero, subnormals, the least normals
+    0x3F000000,
+    0x3F7FFFFF,
+    0x3F800000,
+    0x3F800001,
+    0x3FFFFFFF,
+    0x40000000,  # around one
+    0x4B000000,
+    0x4B7FFFFF,
+    0x4B800000,
+    0x33800000,
+    0x34000000,
+    0x33FFFFFF,  # around 2**24 and 2**-24
+    0x7EFFFFFF,
+    0x7F000000,
+    0x7F7FFFFE,
+    0x7F7FFFFF,  # the largest
+    0x7F800000,
+    0x7F800001,
+    0x7FC00000,
+    0x7FFFFFFF,  # infinity, NaNs
+    0x00BFFFFF,
+    0x1F800000,
+    0x20000000,
+    0x1FFFFFFF,
+    0x20000001,
+    0x5F7FFFFF,  # products around the least and largest
 ]
 
 
@@ -57,8 +85,11 @@ def pairs(count, seed=3):
 
 def differences(got, wanted, a, b):
     got = np.asarray(got, dtype=np.uint32)
-    return [f"{x:#x} . {y:#x}: got {g:#x}, numpy {w:#x}"
-            for x, y, g, w in zip(a, b, got, wanted, strict=True) if g != w][:5]
+    return [
+        f"{x:#x} . {y:#x}: got {g:#x}, numpy {w:#x}"
+        for x, y, g, w in zip(a, b, got, wanted, strict=True)
+        if g != w
+    ][:5]
 
 
 def test_addition(play):
@@ -79,14 +110,25 @@ def test_products_around_the_least_normal(play):
     below = np.float32(1 - 2.0**-23)
     a = np.array([x, below, x, -x], dtype=np.float32)
     b = np.array([TINY, TINY, -TINY, TINY], dtype=np.float32)
-    got = play(Float32Multiplier, {"weight": a.view(np.uint32), "activation": b.view(np.uint32), "enable": 1},
-               "product", 2, lanes=4)
+    got = play(
+        Float32Multiplier,
+        {"weight": a.view(np.uint32), "activation": b.view(np.uint32), "enable": 1},
+        "product",
+        2,
+        lanes=4,
+    )
     assert got == [0x00800000, 0, 0x80800000, 0x80800000]
 
 
-@pytest.mark.parametrize("left, right, total", [
-    (1.5, -1.5, 0x00000000), (-0.0, -0.0, 0x80000000), (0.0, -0.0, 0x00000000), (-1.5, 1.5, 0x00000000),
-])
+@pytest.mark.parametrize(
+    "left, right, total",
+    [
+        (1.5, -1.5, 0x00000000),
+        (-0.0, -0.0, 0x80000000),
+        (0.0, -0.0, 0x00000000),
+        (-1.5, 1.5, 0x00000000),
+    ],
+)
 def test_signs_of_zero_sums(play, left, right, total):
     words = np.array([left, right], dtype=np.float32).view(np.uint32)
     assert play(Float32Adder, {"left": [words[0]], "right": [words[1]]}, "sum", 0, lanes=1) == [total]

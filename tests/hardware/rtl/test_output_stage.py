@@ -11,8 +11,19 @@ from bitwatt.hardware.rtl.average import reciprocal_word
 from bitwatt.hardware.rtl.output_stage import OutputStage, output_stage
 from bitwatt.hardware.widths import LEFT_SHIFTS, accumulator_bits, wide_bits, wide_slices
 
-OFF = {"from_buffer": 0, "activation": 0, "relu": 0, "wide": 0, "slice": 0, "enable": 1, "pooling": 0,
-       "pool_first": 0, "pool_enable": 0, "reciprocal": 0, "divide_enable": 0}
+OFF = {
+    "from_buffer": 0,
+    "activation": 0,
+    "relu": 0,
+    "wide": 0,
+    "slice": 0,
+    "enable": 1,
+    "pooling": 0,
+    "pool_first": 0,
+    "pool_enable": 0,
+    "reciprocal": 0,
+    "divide_enable": 0,
+}
 
 
 def nearest(format_, exact):
@@ -43,17 +54,36 @@ def play_totals(play, format_, accumulator, cases, **more):
     bits = len(make.shift)
     pool = [make]
     total, bias, shift = zip(*cases, strict=True)
-    return play(lambda: pool.pop() if pool else OutputStage(format_, accumulator), {
-        **OFF, "total": words(total, accumulator), "bias": words(bias, accumulator), "shift": words(shift, bits),
-        **more,
-    }, "result", 1, lanes=4)  # building a stage costs the simulator more than running it
+    return play(
+        lambda: pool.pop() if pool else OutputStage(format_, accumulator),
+        {
+            **OFF,
+            "total": words(total, accumulator),
+            "bias": words(bias, accumulator),
+            "shift": words(shift, bits),
+            **more,
+        },
+        "result",
+        1,
+        lanes=4,
+    )  # building a stage costs the simulator more than running it
 
 
 @pytest.mark.parametrize("relu_on", [0, 1])
-@pytest.mark.parametrize("format_", [
-    Fixed(4), Fixed(3, signed=False), Ternary(), PowerOfTwo(4), PowerOfTwo(3), Minifloat(2, 1), Minifloat(3, 2),
-    Minifloat(2, 3),
-], ids=str)
+@pytest.mark.parametrize(
+    "format_",
+    [
+        Fixed(4),
+        Fixed(3, signed=False),
+        Ternary(),
+        PowerOfTwo(4),
+        PowerOfTwo(3),
+        Minifloat(2, 1),
+        Minifloat(3, 2),
+        Minifloat(2, 3),
+    ],
+    ids=str,
+)
 def test_bias_shift_round_saturate_on_every_total_and_shift(play, format_, relu_on):
     cases = every_total(6, (31, -32) if relu_on else (0, -3))
     got = play_totals(play, format_, 6, cases, relu=relu_on)
@@ -62,7 +92,9 @@ def test_bias_shift_round_saturate_on_every_total_and_shift(play, format_, relu_
         assert code == (relu(format_, wanted) if relu_on else wanted), (t, b, s)
 
 
-@pytest.mark.parametrize("name", ["fixed8", "fixed16", "fixed32", "pow2", "binary", "e4m3", "e5m2", "fixed4:pow2"])
+@pytest.mark.parametrize(
+    "name", ["fixed8", "fixed16", "fixed32", "pow2", "binary", "e4m3", "e5m2", "fixed4:pow2"]
+)
 def test_real_widths_on_random_and_extreme_totals(play, name):
     precision = parse_precision(name)
     bits = accumulator_bits(precision, 8192)
@@ -71,8 +103,11 @@ def test_real_widths_on_random_and_extreme_totals(play, name):
     cases = [(t, b, s) for t in ends for b in ends for s in (-LEFT_SHIFTS, 0, 1, bits - 1, bits)]
     for _ in range(200):
         length = int(rng.integers(1, bits))
-        total = int(rng.integers(-(2**40), 2**40)) << 40 >> (80 - length) if length > 40 else \
-            int(rng.integers(-(2**length), 2**length)) >> 1
+        total = (
+            int(rng.integers(-(2**40), 2**40)) << 40 >> (80 - length)
+            if length > 40
+            else int(rng.integers(-(2**length), 2**length)) >> 1
+        )
         shift = int(rng.integers(-LEFT_SHIFTS, bits + 1))
         near = total >> shift << shift if shift > 0 else total
         tie = near + (1 << (shift - 1) if shift > 0 else 0)
@@ -96,8 +131,18 @@ def nearest_exact(format_, exact):
     return nearest(format_, max(min(exact, limit), -limit))
 
 
-@pytest.mark.parametrize("format_, accumulator", [(Fixed(4), 6), (Fixed(2), 5), (Minifloat(2, 1), 5), (Fixed(32), 77),
-                                                  (Fixed(16), 45), (Fixed(8, signed=False), 29)], ids=str)
+@pytest.mark.parametrize(
+    "format_, accumulator",
+    [
+        (Fixed(4), 6),
+        (Fixed(2), 5),
+        (Minifloat(2, 1), 5),
+        (Fixed(32), 77),
+        (Fixed(16), 45),
+        (Fixed(8, signed=False), 29),
+    ],
+    ids=str,
+)
 def test_wide_results_leave_in_slices(play, format_, accumulator):
     bits, slices = wide_bits(accumulator), wide_slices(accumulator, format_.bits)
     rng = np.random.default_rng(2)
@@ -107,8 +152,10 @@ def test_wide_results_leave_in_slices(play, format_, accumulator):
         ends = [-(2 ** (accumulator - 1)), 2 ** (accumulator - 1) - 1, 2**31, -(2**31) - 1, 2**30]
         ends = [clip(e, accumulator) for e in ends]
         cases = [(t, b, s) for t in ends for b in ends for s in range(0, accumulator + 1, 3)]
-        cases += [(int(t), 0, s) for t, s in zip(rng.integers(-(2**28), 2**28, 100), rng.integers(0, 20, 100),
-                                                 strict=True)]
+        cases += [
+            (int(t), 0, s)
+            for t, s in zip(rng.integers(-(2**28), 2**28, 100), rng.integers(0, 20, 100), strict=True)
+        ]
     parts = [play_totals(play, format_, accumulator, cases, wide=1, slice=i) for i in range(slices)]
     for index, (t, b, s) in enumerate(cases):
         whole = sum(part[index] << (format_.bits * i) for i, part in enumerate(parts))
@@ -123,7 +170,9 @@ POOLED = [Fixed(8), Fixed(8, signed=False), Minifloat(4, 3), PowerOfTwo(4), Tern
 @pytest.mark.parametrize("format_", POOLED, ids=str)
 def test_pooling_windows_of_all_kinds(play_cycles, format_, pooling):
     rng = np.random.default_rng(4)
-    windows = [rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 64, 3, 49, 4, 4, 4, 9, 9, 16) for _ in "ab"]
+    windows = [
+        rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 64, 3, 49, 4, 4, 4, 9, 9, 16) for _ in "ab"
+    ]
     windows += [np.full(64, format_.encode(end)) for end in (format_.smallest, format_.largest)]
     rows = []  # (activation, enable, first, pool enable, divide, reciprocal)
     ends = []
@@ -151,8 +200,12 @@ def test_pooling_windows_of_all_kinds(play_cycles, format_, pooling):
 
 def test_relu_applies_to_what_comes_from_the_buffer(play):
     codes = Fixed(4).codes()
-    got = play(lambda: OutputStage(Fixed(4), 8), {
-        **OFF, "total": 0, "bias": 0, "shift": 0, "from_buffer": 1, "relu": 1, "activation": codes}, "result", 1)
+    got = play(
+        lambda: OutputStage(Fixed(4), 8),
+        {**OFF, "total": 0, "bias": 0, "shift": 0, "from_buffer": 1, "relu": 1, "activation": codes},
+        "result",
+        1,
+    )
     assert got == [int(c) if c < 8 else 0 for c in codes]
 
 
@@ -185,26 +238,51 @@ def test_float32(play_cycles):
             step(start, divide_enable=1)
             ends.append(len(totals) - 1)
         n = len(totals)
-        held = {"from_buffer": 0, "activation": 0, "relu": 1, "pooling": int(pooling),
-                "reciprocal": int(third.view(np.uint32))}
-        seen = play_cycles(output_stage(parse_precision("float32"), 64), {
-            **rows, "total": totals, "bias": biases, **{name: [value] * n for name, value in held.items()},
-        }, ["result"])["result"]
+        held = {
+            "from_buffer": 0,
+            "activation": 0,
+            "relu": 1,
+            "pooling": int(pooling),
+            "reciprocal": int(third.view(np.uint32)),
+        }
+        seen = play_cycles(
+            output_stage(parse_precision("float32"), 64),
+            {
+                **rows,
+                "total": totals,
+                "bias": biases,
+                **{name: [value] * n for name, value in held.items()},
+            },
+            ["result"],
+        )["result"]
         for start, end in zip(range(0, 12, 3), ends, strict=True):
             a, b, c = code[start : start + 3]
-            wanted = {Pooling.NONE: c, Pooling.MAX: max(a, b, c), Pooling.AVERAGE: (a + b + c) * third}[pooling]
+            wanted = {Pooling.NONE: c, Pooling.MAX: max(a, b, c), Pooling.AVERAGE: (a + b + c) * third}[
+                pooling
+            ]
             assert seen[end] == int(np.float32(wanted).view(np.uint32))
 
 
 def test_float32_maximum_orders_zeros_and_nan(play_cycles):
     def largest(*window):
         n = len(window)
-        found = play_cycles(output_stage(parse_precision("float32"), 64), {
-            "total": [0] * (n + 1), "bias": [0] * (n + 1), "from_buffer": [1] * (n + 1), "relu": [0] * (n + 1),
-            "activation": [*window, 0], "enable": [1] * (n + 1), "pooling": [1] * (n + 1),
-            "pool_first": [0, 1, *[0] * (n - 1)], "pool_enable": [0, *[1] * n],
-            "reciprocal": [0] * (n + 1), "divide_enable": [0] * (n + 1),
-        }, ["result"])
+        found = play_cycles(
+            output_stage(parse_precision("float32"), 64),
+            {
+                "total": [0] * (n + 1),
+                "bias": [0] * (n + 1),
+                "from_buffer": [1] * (n + 1),
+                "relu": [0] * (n + 1),
+                "activation": [*window, 0],
+                "enable": [1] * (n + 1),
+                "pooling": [1] * (n + 1),
+                "pool_first": [0, 1, *[0] * (n - 1)],
+                "pool_enable": [0, *[1] * n],
+                "reciprocal": [0] * (n + 1),
+                "divide_enable": [0] * (n + 1),
+            },
+            ["result"],
+        )
         return found["result"][-1]
 
     assert largest(0x80000000, 0) == largest(0, 0x80000000) == 0

@@ -12,9 +12,25 @@ from bitwatt.hardware.rtl.weight_block import WeightBlock, weight_block
 from bitwatt.hardware.widths import product_bits
 
 EXHAUSTED = [
-    "fixed8:fixed8", "fixed8:ufixed8", "ufixed8:fixed8", "fixed4:fixed4", "fixed4:fixed8", "fixed2:ufixed2",
-    "pow2:fixed8", "pow2-3:ufixed4", "pow2:pow2", "binary:fixed8", "binary:ufixed4", "binary:e2m1",
-    "ternary:fixed8", "ternary:ternary", "e4m3:e4m3", "e5m2:fixed4", "e2m1:pow2", "fixed4:e3m2", "pow2:e3m2",
+    "fixed8:fixed8",
+    "fixed8:ufixed8",
+    "ufixed8:fixed8",
+    "fixed4:fixed4",
+    "fixed4:fixed8",
+    "fixed2:ufixed2",
+    "pow2:fixed8",
+    "pow2-3:ufixed4",
+    "pow2:pow2",
+    "binary:fixed8",
+    "binary:ufixed4",
+    "binary:e2m1",
+    "ternary:fixed8",
+    "ternary:ternary",
+    "e4m3:e4m3",
+    "e5m2:fixed4",
+    "e2m1:pow2",
+    "fixed4:e3m2",
+    "pow2:e3m2",
 ]
 SAMPLED = ["fixed16", "fixed32", "pow2", "binary", "ternary", "fixed8:fixed16", "e5m10:fixed4", "e5m2:e5m2"]
 
@@ -73,8 +89,15 @@ class Decoder(wiring.Component):
 
 TABLE = operand.dispatch(object)
 FORMATS = (
-    Fixed(8), Fixed(5, signed=False), PowerOfTwo(6), PowerOfTwo(2), Ternary(), Binary(),
-    Minifloat(4, 3), Minifloat(5, 2), Minifloat(2, 1),
+    Fixed(8),
+    Fixed(5, signed=False),
+    PowerOfTwo(6),
+    PowerOfTwo(2),
+    Ternary(),
+    Binary(),
+    Minifloat(4, 3),
+    Minifloat(5, 2),
+    Minifloat(2, 1),
 )
 
 
@@ -102,11 +125,17 @@ def test_a_format_too_wide_for_a_table_is_refused():
 def test_disabled_the_product_stays(play_cycles):
     seen = play_cycles(
         WeightBlock(Fixed(4), Fixed(4)),
-        {"weight": [3, 5, 5], "activation": [2, 7, 7], "enable": [1, 0, 1]}, ["product"],
+        {"weight": [3, 5, 5], "activation": [2, 7, 7], "enable": [1, 0, 1]},
+        ["product"],
     )
     assert seen["product"] == [6, 6, 35]
 
 
 def test_reserved_ternary_weight_counts_as_zero(play):
-    assert play(lambda: weight_block(Precision(Ternary(), Fixed(4))),
-                {"weight": [2], "activation": [7], "enable": 1}, "product", 1, lanes=1) == [0]
+    assert play(
+        lambda: weight_block(Precision(Ternary(), Fixed(4))),
+        {"weight": [2], "activation": [7], "enable": 1},
+        "product",
+        1,
+        lanes=1,
+    ) == [0]

@@ -21,9 +21,14 @@ class IntegerAccumulator(wiring.Component):  # type: ignore[misc]
     latency = 1
 
     def __init__(self, term_bits: int, bits: int) -> None:
-        super().__init__({
-            "term": In(signed(term_bits)), "load": In(1), "enable": In(1), "total": Out(signed(bits)),
-        })
+        super().__init__(
+            {
+                "term": In(signed(term_bits)),
+                "load": In(1),
+                "enable": In(1),
+                "total": Out(signed(bits)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -55,7 +60,7 @@ Accumulator = IntegerAccumulator | Float32Accumulator
 
 
 def accumulator(precision: Precision, lanes: int, fan_in: int) -> Accumulator:
-    """The accumulator of a precision, behind a tree of `lanes`, exact for layers of up to `fan_in` products."""
+    """The accumulator behind a tree of `lanes`, exact for layers of up to `fan_in` products."""
     if precision.is_float:
         return Float32Accumulator()
     return IntegerAccumulator(sum_bits(precision, lanes), accumulator_bits(precision, max(fan_in, lanes)))

@@ -37,11 +37,13 @@ class IntegerTree(wiring.Component):  # type: ignore[misc]
     def __init__(self, term: Span, lanes: int) -> None:
         self.term = term
         self.lanes = lanes
-        super().__init__({
-            "terms": In(signed(term.bits)).array(lanes),
-            "enable": In(1),
-            "sum": Out(signed(term.times(lanes).bits)),
-        })
+        super().__init__(
+            {
+                "terms": In(signed(term.bits)).array(lanes),
+                "enable": In(1),
+                "sum": Out(signed(term.times(lanes).bits)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -67,12 +69,14 @@ class BinaryTree(wiring.Component):  # type: ignore[misc]
     def __init__(self, activations: Format, lanes: int) -> None:
         self.format = activations
         self.lanes = lanes
-        super().__init__({
-            "weights": In(1).array(lanes),
-            "activations": In(activations.bits).array(lanes),
-            "enable": In(1),
-            "sum": Out(signed(product_span(Binary(), activations).times(lanes).bits)),
-        })
+        super().__init__(
+            {
+                "weights": In(1).array(lanes),
+                "activations": In(activations.bits).array(lanes),
+                "enable": In(1),
+                "sum": Out(signed(product_span(Binary(), activations).times(lanes).bits)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -81,8 +85,7 @@ class BinaryTree(wiring.Component):  # type: ignore[misc]
         values: list[Value] = []
         for weight, code in zip(self.weights, self.activations, strict=True):
             x = integer(self.format, m, code)
-            values.append(_cut(m, signed(Span(least, most).bits),
-                               x ^ weight.replicate(len(x)).as_signed()))
+            values.append(_cut(m, signed(Span(least, most).bits), x ^ weight.replicate(len(x)).as_signed()))
         carries, summed = list(self.weights), 1
         while len(values) > 1:
             summed = min(2 * summed, self.lanes)

@@ -45,7 +45,7 @@ def reciprocal_word(activations: Format, count: int) -> int:
 
 
 def divide(m: Module, activations: Format, enable: Value, total: Value, reciprocal: Value) -> Value:
-    """total / count as a jammed number (see `rounding`), one register behind: taken where `enable` is high."""
+    """total / count as a jammed number (see `rounding`), one register behind, where `enable` is high."""
     p = reciprocal_bits(activations)
     negative = Signal(reset_less=True)
     magnitude = Signal(magnitude_bits(activations))

@@ -19,14 +19,16 @@ class FlipFlopMemory(wiring.Component):  # type: ignore[misc]
         self.rows = rows
         self.width = width
         address = max((rows - 1).bit_length(), 1)
-        super().__init__({
-            "write_enable": In(1),
-            "write_row": In(address),
-            "write_data": In(width),
-            "read_enable": In(1),
-            "read_row": In(address),
-            "read_data": Out(width),
-        })
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_row": In(address),
+                "write_data": In(width),
+                "read_enable": In(1),
+                "read_row": In(address),
+                "read_data": Out(width),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -3,8 +3,8 @@
 What they compute, for every pair of 32-bit words:
 
     operands:  a subnormal operand is taken as zero of its sign.
-    result:    rounded to nearest, ties to even, exactly as IEEE 754 has it *with* subnormals; then a subnormal
-               result becomes zero of its sign. So a product just below 2**-126 that IEEE rounds up to 2**-126
+    result:    rounded to nearest, ties to even, exactly as IEEE 754 has it *with* subnormals; then a
+               subnormal result becomes zero of its sign. So a product just below 2**-126 that IEEE rounds up to 2**-126
                (from 2**-126 - 2**-150 on, which is the tie and goes to the even side) stays 2**-126. That is
                what software gets that flushes the result of an ordinary float32 operation. A processor's own
                flush-to-zero mode differs in the products between 2**-126 - 2**-150 and 2**-126 - 2**-151.
@@ -56,8 +56,9 @@ def _fields(m: Module, word: Value) -> _Fields:
     return _Fields(sign, exponent, significand, is_zero, is_top & ~has_fraction, is_top & has_fraction)
 
 
-def _packed(m: Module, sign: Value, exponent: Value, fraction: Value, *, zero: Value, infinite: Value,
-            nan: Value) -> Value:
+def _packed(
+    m: Module, sign: Value, exponent: Value, fraction: Value, *, zero: Value, infinite: Value, nan: Value
+) -> Value:
     """The result's word; of the conditions NaN comes first, then infinity, then zero."""
     word = Signal(BITS)
     with m.If(nan):
@@ -72,7 +73,7 @@ def _packed(m: Module, sign: Value, exponent: Value, fraction: Value, *, zero: V
 
 
 class Float32Multiplier(wiring.Component):  # type: ignore[misc]
-    """product = weight * activation in two stages: the product of significands, then normalising and rounding.
+    """product = weight * activation in two stages: significands multiplied, then normalised and rounded.
 
     `enable` moves both stages; `product` is that of the operands two enabled cycles before.
     """
@@ -80,16 +81,22 @@ class Float32Multiplier(wiring.Component):  # type: ignore[misc]
     latency = 2
 
     def __init__(self) -> None:
-        super().__init__({
-            "weight": In(BITS), "activation": In(BITS), "enable": In(1), "product": Out(BITS),
-        })
+        super().__init__(
+            {
+                "weight": In(BITS),
+                "activation": In(BITS),
+                "enable": In(1),
+                "product": Out(BITS),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a, b = _fields(m, self.weight), _fields(m, self.activation)
 
-        sign, zero, infinite, nan = (Signal(name=name, reset_less=True) for name in
-                                     ("sign", "zero", "infinite", "nan"))
+        sign, zero, infinite, nan = (
+            Signal(name=name, reset_less=True) for name in ("sign", "zero", "infinite", "nan")
+        )
         exponents = Signal(9, reset_less=True)
         significands = Signal(2 * _FRACTION + 2, reset_less=True)
         with m.If(self.enable):
@@ -118,8 +125,15 @@ class Float32Multiplier(wiring.Component):  # type: ignore[misc]
             rounded.eq(kept + up),
             final.eq(exponent + rounded[-1]),
         ]
-        word = _packed(m, sign, final, rounded[:_FRACTION], zero=zero | (final <= 0),
-                       infinite=infinite | (final >= _TOP_EXPONENT), nan=nan)
+        word = _packed(
+            m,
+            sign,
+            final,
+            rounded[:_FRACTION],
+            zero=zero | (final <= 0),
+            infinite=infinite | (final >= _TOP_EXPONENT),
+            nan=nan,
+        )
         register = Signal(BITS, reset_less=True)
         with m.If(self.enable):
             m.d.sync += register.eq(word)
@@ -172,15 +186,17 @@ class Float32Adder(wiring.Component):  # type: ignore[misc]
             final.eq(exponent + 1 - zeros + rounded[-1]),
         ]
         cancelled = ~normal[-1]
-        m.d.comb += self.sum.eq(_packed(
-            m,
-            Mux(cancelled, a.sign & b.sign, sign),
-            final,
-            rounded[:_FRACTION],
-            zero=cancelled | (final <= 0),
-            infinite=a.is_infinite | b.is_infinite | (final >= _TOP_EXPONENT),
-            nan=a.is_nan | b.is_nan | (a.is_infinite & b.is_infinite & subtract),
-        ))
+        m.d.comb += self.sum.eq(
+            _packed(
+                m,
+                Mux(cancelled, a.sign & b.sign, sign),
+                final,
+                rounded[:_FRACTION],
+                zero=cancelled | (final <= 0),
+                infinite=a.is_infinite | b.is_infinite | (final >= _TOP_EXPONENT),
+                nan=a.is_nan | b.is_nan | (a.is_infinite & b.is_infinite & subtract),
+            )
+        )
         return m
 
 
@@ -201,7 +217,7 @@ def shifted_right(m: Module, value: Value, distance: Value) -> Value:
 
 
 def _normalised(m: Module, value: Value) -> tuple[Value, Value]:
-    """The value shifted left until its top bit is one, and by how much (all but the top bit where it is 0)."""
+    """The value shifted left until its top bit is one, and by how much (as far as it goes where it is 0)."""
     count: list[Value] = []
     for stage in reversed(range((len(value) - 1).bit_length())):
         empty, moved = Signal(), Signal(len(value))

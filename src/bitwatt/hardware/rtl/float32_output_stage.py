@@ -17,29 +17,31 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from bitwatt.hardware.pooling import Pooling
 from bitwatt.hardware.rtl.float32 import BITS, Float32Adder, Float32Multiplier
 from bitwatt.hardware.rtl.operand import sign_magnitude_rank
-from bitwatt.hardware.pooling import Pooling
 
 
 class Float32OutputStage(wiring.Component):  # type: ignore[misc]
     """The output stage for float32. `divide_enable` moves both stages of the multiplication."""
 
     def __init__(self) -> None:
-        super().__init__({
-            "total": In(BITS),
-            "bias": In(BITS),
-            "from_buffer": In(1),
-            "activation": In(BITS),
-            "relu": In(1),
-            "enable": In(1),
-            "pooling": In(Pooling.bits()),
-            "pool_first": In(1),
-            "pool_enable": In(1),
-            "reciprocal": In(BITS),
-            "divide_enable": In(1),
-            "result": Out(BITS),
-        })
+        super().__init__(
+            {
+                "total": In(BITS),
+                "bias": In(BITS),
+                "from_buffer": In(1),
+                "activation": In(BITS),
+                "relu": In(1),
+                "enable": In(1),
+                "pooling": In(Pooling.bits()),
+                "pool_first": In(1),
+                "pool_enable": In(1),
+                "reciprocal": In(BITS),
+                "divide_enable": In(1),
+                "result": Out(BITS),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

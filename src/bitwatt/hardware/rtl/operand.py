@@ -14,7 +14,7 @@ from bitwatt.hardware.widths import span_of
 
 @dataclass(frozen=True)
 class Operand:
-    """integer = significand * 2**shift; the significand is signed, the shift is not (None: no shift at all)."""
+    """integer = significand * 2**shift; the significand is signed, the shift is not (None: no shift)."""
 
     significand: Value
     shift: Value | None = None
@@ -28,7 +28,9 @@ def operand(format_: Format, m: Module, code: Value) -> Operand:
     codes read as 0. Raises `ValueError` for a format of more than 16 bits that has no rule of its own.
     """
     if format_.bits > EXHAUSTIBLE_BITS:
-        raise ValueError(f"{format_} has {format_.bits} bits, too many for a table: register a rule for its family")
+        raise ValueError(
+            f"{format_} has {format_.bits} bits, too many for a table: register a rule for its family"
+        )
     words = format_.codes()
     table = dict(zip(words.tolist(), format_.integers(words).tolist(), strict=True))
     shape = signed(span_of(format_).bits)

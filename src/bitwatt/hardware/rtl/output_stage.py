@@ -25,10 +25,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bitwatt.formats import Fixed, Format, Precision
+from bitwatt.hardware.pooling import Pooling
 from bitwatt.hardware.rtl.average import divide, reciprocal_bits
 from bitwatt.hardware.rtl.float32_output_stage import Float32OutputStage
 from bitwatt.hardware.rtl.operand import integer, rank
-from bitwatt.hardware.pooling import Pooling
 from bitwatt.hardware.rtl.rounding import nearest, shifted
 from bitwatt.hardware.widths import accumulator_bits, pool_bits, shift_bits, wide_bits, wide_slices
 
@@ -44,23 +44,25 @@ class OutputStage(wiring.Component):  # type: ignore[misc]
         self.activations = activations
         self.accumulator = accumulator
         slices = wide_slices(accumulator, activations.bits)
-        super().__init__({
-            "total": In(signed(accumulator)),
-            "bias": In(signed(accumulator)),
-            "shift": In(signed(shift_bits(accumulator))),
-            "from_buffer": In(1),
-            "activation": In(activations.bits),
-            "relu": In(1),
-            "wide": In(1),
-            "slice": In(max((slices - 1).bit_length(), 1)),
-            "enable": In(1),
-            "pooling": In(Pooling.bits()),
-            "pool_first": In(1),
-            "pool_enable": In(1),
-            "reciprocal": In(reciprocal_bits(activations)),
-            "divide_enable": In(1),
-            "result": Out(activations.bits),
-        })
+        super().__init__(
+            {
+                "total": In(signed(accumulator)),
+                "bias": In(signed(accumulator)),
+                "shift": In(signed(shift_bits(accumulator))),
+                "from_buffer": In(1),
+                "activation": In(activations.bits),
+                "relu": In(1),
+                "wide": In(1),
+                "slice": In(max((slices - 1).bit_length(), 1)),
+                "enable": In(1),
+                "pooling": In(Pooling.bits()),
+                "pool_first": In(1),
+                "pool_enable": In(1),
+                "reciprocal": In(reciprocal_bits(activations)),
+                "divide_enable": In(1),
+                "result": Out(activations.bits),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -8,6 +8,7 @@ of two grid points, comes out as with the exact number.
 from __future__ import annotations
 
 from functools import singledispatch
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 
@@ -42,7 +43,7 @@ def nearest(format_: Format, m: Module, jammed: Value) -> Value:
     ordered = sorted(zip(format_.integers(codes).tolist(), codes.tolist(), strict=True))
     code = Signal(format_.bits)
     m.d.comb += code.eq(ordered[0][1])
-    for (below, _), (above, word) in zip(ordered[:-1], ordered[1:], strict=True):
+    for (below, _), (above, word) in pairwise(ordered):
         middle = (below + above) << (QUARTERS - 1)
         with m.If(jammed >= middle + word % 2):
             m.d.comb += code.eq(word)
@@ -113,8 +114,11 @@ def _nearest_floating(format_: Format, mantissa_bits: int, m: Module, jammed: Va
     code = Signal(format_.bits)
     m.d.comb += [
         truncated.eq(normal[rest:] + (drop << mantissa_bits)),
-        rounded.eq(Mux(over, largest_code,
-                       truncated + (normal[rest - 1] & (normal[: rest - 1].any() | truncated[0])))),
+        rounded.eq(
+            Mux(
+                over, largest_code, truncated + (normal[rest - 1] & (normal[: rest - 1].any() | truncated[0]))
+            )
+        ),
         code.eq(Cat(rounded, negative & rounded.any())),
     ]
     return code

@@ -29,7 +29,9 @@ def product(weights: Format, activations: Format, m: Module, weight: Value, acti
 
 
 @product.register
-def _power_of_two(weights: PowerOfTwo, activations: Format, m: Module, weight: Value, activation: Value) -> Value:
+def _power_of_two(
+    weights: PowerOfTwo, activations: Format, m: Module, weight: Value, activation: Value
+) -> Value:
     w, a = operand(weights, m, weight), operand(activations, m, activation)
     return _shifted(m, _gated(m, weight[:-1].any(), weight[-1], a), w.shift, a.shift)
 
@@ -74,12 +76,14 @@ class WeightBlock(wiring.Component):  # type: ignore[misc]
     def __init__(self, weights: Format, activations: Format) -> None:
         self.weights = weights
         self.activations = activations
-        super().__init__({
-            "weight": In(weights.bits),
-            "activation": In(activations.bits),
-            "enable": In(1),
-            "product": Out(signed(product_bits(weights, activations))),
-        })
+        super().__init__(
+            {
+                "weight": In(weights.bits),
+                "activation": In(activations.bits),
+                "enable": In(1),
+                "product": Out(signed(product_bits(weights, activations))),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
