@@ -103,7 +103,10 @@ library (tiny) {
         rise_transition (delay) { values ("10, 20", "0, 0"); }
         fall_transition (delay) { values ("10, 20", "0, 0"); }
       }
-      internal_power () { related_pin : "CK"; rise_power (scalar) { values ("12"); } fall_power (scalar) { values ("8"); } }
+      internal_power () {
+        related_pin : "CK";
+        rise_power (scalar) { values ("12"); } fall_power (scalar) { values ("8"); }
+      }
     }
   }
 }

@@ -132,8 +132,10 @@ def test_values_wider_than_a_machine_word(tiny):
         ({"b": [0, 1]}, "unknown input port of block 'top' 'b'. Allowed: a"),
         ({"a": [0, 2]}, "block 'top': port 'a' has 1 bits and cannot hold values from 0 to 2"),
         ({"a": [0.0, 1.0]},
-         "block 'top': port 'a' takes integers of shape (cycles,) or (streams, cycles), got float64 of shape (1, 2)"),
-        ({"a": [1]}, "block 'top': the stimulus must leave at least 2 cycles after 0 of warm-up, got 1 in all"),
+         "block 'top': port 'a' takes integers of shape (cycles,) or (streams, cycles), got float64 of "
+         "shape (1, 2)"),
+        ({"a": [1]}, "block 'top': the stimulus must leave at least 2 cycles after 0 of warm-up, got 1 in "
+        "all"),
     ],
 )  # fmt: skip
 def test_a_stimulus_that_does_not_fit_is_refused(tiny, stimulus, message):
@@ -144,8 +146,8 @@ def test_a_stimulus_that_does_not_fit_is_refused(tiny, stimulus, message):
 
 
 def test_shapes_must_agree(tiny):
-    text = TOGGLE.replace('"a": {"direction": "input", "bits": [5]}',
-                          '"a": {"direction": "input", "bits": [5]}, "b": {"direction": "input", "bits": [7]}')  # fmt: skip
+    port = '"a": {"direction": "input", "bits": [5]}'
+    text = TOGGLE.replace(port, port + ', "b": {"direction": "input", "bits": [7]}')
     netlist = read_netlist(text, "top", tiny, "clk")
     with pytest.raises(RequestError) as caught:
         simulate(netlist, {"a": np.zeros(3, int), "b": np.zeros(4, int)})

@@ -78,7 +78,8 @@ def test_initial_values_are_read_from_the_most_significant_bit(tiny):
             {"lut": ("$lut", {"A": 3}), "x": ("XOR3", {"A": 3})},
             "clk",
             DataError,
-            "block 'top': tiny has no cell for $lut, XOR3; the library lacks a register or gate of this kind, or "
+            "block 'top': tiny has no cell for $lut, XOR3; the library lacks a register or gate of this "
+            "kind, or "
             "the RTL holds something that is not logic",
         ),
         ({}, "clock", RequestError, "block 'top' has no clock port 'clock'; its ports: clk, a"),

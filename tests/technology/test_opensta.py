@@ -184,7 +184,7 @@ def names(node):
 
 
 def other_operand(node, pin):
-    """The 2019 version's guess of when an output follows a pin: the other operand of the pin's own operator."""
+    """The 2019 version's guess of when an output follows a pin: the other operand of its operator."""
     if isinstance(node, str):
         return "1" if node == pin else None
     if node[0] == "!":

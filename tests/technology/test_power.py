@@ -1,4 +1,4 @@
-"""Worked by hand in the tiny library: internal energy in units of 1e-14 J, 10 fF loads at 2 V, leakage in uW."""
+"""Worked by hand in the tiny library: internal energy in 1e-14 J, loads in 10 fF at 2 V, leakage in uW."""
 
 import numpy as np
 import pytest

@@ -222,7 +222,8 @@ def _check_asynchronous(group: tuple[Instance, ...]) -> None:
         for expression in (flip_flop.clear, flip_flop.preset) if flip_flop is not None else ():
             if expression is not None and any(instance.nets.get(name) in local for name in expression.names):
                 raise DataError(
-                    f"register {instance.name} is cleared or preset asynchronously by a loop that it is part of; "
+                    f"register {instance.name} is cleared or preset asynchronously by a loop that it is "
+                    f"part of; "
                     "do it synchronously"
                 )
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from bitwatt.technology.sram import SramArray
 from bitwatt.technology.table import BlockCost
 from bitwatt.technology.technology import Technology
-from bitwatt.testing.format_suite import ConformanceError
+from bitwatt.testing.conformance import ConformanceError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -60,11 +60,13 @@ def check_units(block: BlockCost) -> None:
         f"{block.name}: {block.registers} registers of {block.cells} cells",
     )
     _within(block, "area_um2", block.area_um2 / block.cells, _AREA_PER_CELL_UM2)
-    _within(block, "delay_s", block.delay_s, _DELAY_S)
+    _within(block, "delay_s", block.delay_s, _DELAY_S, each="")
     _within(block, "data_energy_j", block.data_energy_j / block.cells, _ENERGY_PER_CELL_J)
     _within(block, "leakage_w", block.leakage_w / block.cells, _LEAKAGE_PER_CELL_W)
     if block.registers:
-        _within(block, "clock_energy_j", block.clock_energy_j / block.registers, _ENERGY_PER_CELL_J)
+        _within(
+            block, "clock_energy_j", block.clock_energy_j / block.registers, _ENERGY_PER_CELL_J, " a register"
+        )
     else:
         _require(block.clock_energy_j == 0.0, f"{block.name}: clock energy without a register")
 
@@ -104,10 +106,12 @@ def _no_cheaper(small: SramArray, large: SramArray) -> None:
     )
 
 
-def _within(block: BlockCost, figure: str, value: float, bounds: tuple[float, float]) -> None:
+def _within(
+    block: BlockCost, figure: str, value: float, bounds: tuple[float, float], each: str = " a cell"
+) -> None:
     _require(
         bounds[0] <= value <= bounds[1],
-        f"{block.name}: {figure} ({value:.4g} a cell) is not within {bounds}",
+        f"{block.name}: {figure} ({value:.4g}{each}) is not within {bounds}",
     )
 
 
