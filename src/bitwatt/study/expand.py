@@ -1,0 +1,53 @@
+"""From a plan to its stages, each with the digest of all that decides its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from bitwatt.formats import parse_precision
+from bitwatt.study.digest import costing_digest, digest_of, numerics
+from bitwatt.study.plan import StudyPlan
+from bitwatt.study.stages import FloatStage, PointStage, Stages, Subject
+
+
+def expand(plan: StudyPlan, subjects: Mapping[tuple[str, int], Subject]) -> Stages:
+    """The stages of a plan; `subjects` by network and seed (a seed draws the first weights)."""
+    floats, points = [], []
+    for network in plan.networks:
+        for seed in plan.seeds:
+            float_stage = _float_stage(plan, subjects[network, seed], seed)
+            floats.append(float_stage)
+            points += [_point_stage(plan, float_stage, precision) for precision in plan.precisions]
+    return Stages(tuple(floats), tuple(points))
+
+
+def _float_stage(plan: StudyPlan, subject: Subject, seed: int) -> FloatStage:
+    recipe = replace(plan.pretraining, seed=seed).to_dict()
+    digest = digest_of("float", subject.identity(), recipe, plan.threads, plan.device, numerics())
+    return FloatStage(subject, seed, recipe, plan.threads, plan.device, digest)
+
+
+def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointStage:
+    is_float = parse_precision(precision).is_float
+    recipe = None if is_float else replace(plan.recipe(precision), seed=start.seed).to_dict()
+    presets = tuple(dict.fromkeys((plan.tile.preset, *plan.other_presets)))
+    training = digest_of("point", start.digest, precision, recipe)
+    tiles = [
+        asdict(plan.tile.tile(precision, preset)) | {"precision": precision, "preset": preset}
+        for preset in presets
+    ]
+    return PointStage(
+        subject=start.subject,
+        precision=precision,
+        seed=start.seed,
+        recipe=recipe,
+        threads=plan.threads,
+        device=plan.device,
+        float_digest=start.digest,
+        tile=plan.tile,
+        presets=presets,
+        technology=plan.technology,
+        training_digest=training,
+        digest=digest_of("cost", training, tiles, plan.technology, costing_digest()),
+    )

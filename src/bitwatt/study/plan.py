@@ -1,0 +1,118 @@
+"""What a study asks: networks, data, precisions, seeds, recipes and the tile, as one frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bitwatt.errors import RequestError, unknown_name
+from bitwatt.formats import parse_precision, parse_precisions
+from bitwatt.study.recipes import PRETRAINING, RETRAINING
+from bitwatt.study.tile_plan import TilePlan
+from bitwatt.training import Recipe
+
+
+def _listed(value: object) -> object:
+    """`a` and `["a"]` and `"a,b"` alike, as TOML and the command line write them."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _precision_names(value: object) -> object:
+    listed = _listed(value)
+    if isinstance(listed, list | tuple) and all(isinstance(part, str) for part in listed):
+        return tuple(str(precision) for precision in parse_precisions(",".join(listed)))
+    return listed
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+PrecisionNames = Annotated[tuple[str, ...], BeforeValidator(_precision_names), Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class StudyPlan(BaseModel):
+    """A study of networks on one set of data.
+
+    networks: names, or `module:function` of the user's own. data: a name, `module:function` or a file.
+    precisions: names; `paper` stands for seven. seeds: each is a whole repetition, weights and order of
+    images. pretraining, retraining: recipes of the float training and of the training at a precision;
+    retraining_of: recipes of single precisions. tile, technology: what the points are costed on;
+    other_presets: further presets to cost them on. threads: torch's, for each point; fixed by the plan,
+    because the order of additions, and so the last bits, depend on it. device: where training runs.
+    held_out: share of the training images to test on in the place of the test images, for choosing by.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str = ""
+    networks: Names
+    data: str
+    precisions: PrecisionNames = Field(default=("paper",), validate_default=True)
+    seeds: Seeds = (0,)
+    pretraining: Recipe = PRETRAINING
+    retraining: Recipe = RETRAINING
+    retraining_of: Mapping[str, Recipe] = Field(default_factory=dict)
+    tile: TilePlan = TilePlan()
+    other_presets: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    technology: str = "nangate45"
+    threads: int = Field(default=1, ge=1, le=256)
+    device: Literal["cpu", "cuda"] = "cpu"
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        if not self.name:
+            # The one moment at which the record is not yet frozen for its readers.
+            object.__setattr__(self, "name", "-".join((*self.networks, self.data)))
+        for precision in self.precisions:
+            for preset in (self.tile.preset, *self.other_presets):
+                self.tile.tile(precision, preset)
+        for precision in self.retraining_of:
+            if str(parse_precision(precision)) not in self.precisions:
+                raise unknown_name("precision of [retraining]", precision, self.precisions)
+        return self
+
+    @classmethod
+    def of(cls, **values: Any) -> StudyPlan:
+        """The plan of these values; raises `RequestError`, in words, in place of pydantic's error."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise RequestError(f"study: {problem(error)[1]}") from None
+
+    def recipe(self, precision: str) -> Recipe:
+        """The recipe of the training at a precision; the seed is put in by each stage."""
+        return self.retraining_of.get(precision, self.retraining)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as JSON values, recipes included."""
+        plain = self.model_dump(mode="json", exclude={"pretraining", "retraining", "retraining_of"})
+        return plain | {
+            "pretraining": self.pretraining.to_dict(),
+            "retraining": self.retraining.to_dict(),
+            "retraining_of": {name: recipe.to_dict() for name, recipe in self.retraining_of.items()},
+        }
+
+
+def problem(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """The first thing that pydantic found: the key it is at, and `key: what is wrong, got what`."""
+    item = error.errors()[0]
+    keys = tuple(part for part in item["loc"] if isinstance(part, str) and part in _KEYS)
+    where = ".".join(keys)
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, RequestError):
+        return keys, str(cause)
+    if item["type"] == "extra_forbidden":
+        key = str(item["loc"][-1])
+        known = TilePlan.model_fields if "tile" in keys else StudyPlan.model_fields
+        return keys, str(unknown_name("key", key, known))
+    if item["type"] == "missing":
+        return keys, f"'{where}' is missing; a study needs 'network' and 'data'"
+    return keys, f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, got {item['input']!r}"
+
+
+_KEYS = {*StudyPlan.model_fields, *TilePlan.model_fields}

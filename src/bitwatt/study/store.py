@@ -1,0 +1,338 @@
+"""The study on disk: Optuna's storage holds it, its artifact store the float weights and the programs.
+
+A float stage is an attribute of Optuna's study, a point a trial (values: accuracy, and energy an image in J).
+`optuna-dashboard` opens both as they are. Only the holder of the folder writes here; workers see artifacts.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import bitwatt
+from bitwatt.errors import BitwattError, RequestError
+from bitwatt.formats import parse_precision
+from bitwatt.study.artifacts import ArtifactStore, FolderArtifacts, read_artifact, sha256
+from bitwatt.study.stages import FloatStage, PointStage, Stage
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+    from bitwatt.study.plan import StudyPlan
+
+STORE_SCHEMA = 1
+"""Version of what is written below; a store of another version is refused."""
+
+_HEADER = "bitwatt"
+_METRICS = ["accuracy", "energy_j"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is known of a finished stage: its record, and the artifact that holds its weights or program."""
+
+    record: Mapping[str, Any]
+    artifact_id: str
+    sha256: str
+
+
+class Store:
+    """An open study. Make one with `open_store`."""
+
+    def __init__(self, study: Study, artifacts: ArtifactStore) -> None:
+        self._study = study
+        self.artifacts = artifacts
+        with _storage_errors():
+            attributes = study.user_attrs
+            trials = study.get_trials(deepcopy=False)
+        self._floats = {
+            name.removeprefix("float:"): _kept(value)
+            for name, value in attributes.items()
+            if name.startswith("float:")
+        }
+        self.seconds: dict[str, float] = dict(attributes.get("epoch_seconds", {}))
+        """Seconds an epoch took, by `rate_key`: what the time left is reckoned from."""
+        self._points: dict[str, Kept] = {}
+        self._programs: dict[str, Kept] = {}
+        self._running: dict[str, int] = {}
+        self._is_whole: dict[str, bool] = {}  # by artifact, so that each is read once
+        for trial in trials:
+            self._remember(trial)
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        from optuna.trial import TrialState
+
+        digest = trial.user_attrs.get("digest")
+        if digest is None or trial.state == TrialState.FAIL:
+            return
+        if trial.state == TrialState.RUNNING:
+            self._running[digest] = trial.number
+        if "result" not in trial.user_attrs:
+            return
+        kept = _kept(trial.user_attrs["result"])
+        self._programs[trial.user_attrs["training_digest"]] = kept
+        if trial.state == TrialState.COMPLETE:
+            self._points[digest] = kept
+        else:  # killed between writing the result and closing the trial
+            self._complete(digest, kept)
+
+    def finished(self, stage: Stage) -> Kept | None:
+        """What is kept of a stage that is finished, its artifact whole; else None."""
+        return self._whole(self._table(stage).get(stage.digest))
+
+    def program(self, stage: PointStage) -> Kept | None:
+        """The trained program of a point, from this or an earlier plan, where only costs have changed."""
+        return self._whole(self._programs.get(stage.training_digest))
+
+    def float_weights(self, digest: str) -> Kept | None:
+        """The weights of the float stage with that digest, if it is finished."""
+        return self._floats.get(digest)
+
+    def kept(self, stage: PointStage) -> Kept | None:
+        """As `finished`, but its artifact is not looked at again."""
+        return self._points.get(stage.digest)
+
+    def was_finished(self, stage: Stage) -> bool:
+        """Whether a stage was finished once, whatever has become of its artifact."""
+        return stage.digest in self._table(stage)
+
+    def _table(self, stage: Stage) -> dict[str, Kept]:
+        return self._floats if isinstance(stage, FloatStage) else self._points
+
+    def _whole(self, kept: Kept | None) -> Kept | None:
+        if kept is None:
+            return None
+        if kept.artifact_id not in self._is_whole:
+            content = read_artifact(self.artifacts, kept.artifact_id)
+            self._is_whole[kept.artifact_id] = content is not None and sha256(content) == kept.sha256
+        return kept if self._is_whole[kept.artifact_id] else None
+
+    def begin(self, stage: Stage) -> None:
+        """Say that work on a point has begun: its trial is there for the dashboard, once."""
+        if isinstance(stage, FloatStage) or stage.digest in self._running:
+            return
+        from optuna.distributions import IntDistribution
+        from optuna.trial import TrialState, create_trial
+
+        precision = parse_precision(stage.precision)
+        bits, seed = IntDistribution(1, 64), IntDistribution(0, 2**32 - 1)
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params={
+                "weight_bits": precision.weights.bits,
+                "activation_bits": precision.activations.bits,
+                "seed": stage.seed,
+            },
+            distributions={"weight_bits": bits, "activation_bits": bits, "seed": seed},
+            user_attrs={
+                "network": stage.subject.network,
+                "precision": stage.precision,
+                "digest": stage.digest,
+                "training_digest": stage.training_digest,
+            },
+        )
+        with _storage_errors():
+            self._study.add_trial(trial)
+            self._running[stage.digest] = self._study.get_trials(deepcopy=False)[-1].number
+
+    def finish(self, stage: Stage, record: Mapping[str, Any], content: bytes, seconds: float) -> Kept:
+        """Keep a finished stage: what it found, and the bytes of its weights or program."""
+        suffix = "float.safetensors" if isinstance(stage, FloatStage) else f"{stage.precision}.bitwatt"
+        name = f"{stage.subject.network}-seed{stage.seed}-{suffix}".replace(":", "_").replace("/", "_")
+        with _storage_errors():
+            kept = Kept(dict(record), self._upload(stage, name, content), sha256(content))
+            as_json = {"record": kept.record, "artifact_id": kept.artifact_id, "sha256": kept.sha256}
+            if isinstance(stage, FloatStage):
+                self._study.set_user_attr(f"float:{stage.digest}", as_json)
+                self._floats[stage.digest] = kept
+            else:
+                self._set_trial_attr(self._running[stage.digest], "seconds", round(seconds, 3))
+                self._set_trial_attr(self._running[stage.digest], "result", as_json)
+                self._complete(stage.digest, kept)
+                self._programs[stage.training_digest] = kept
+        return kept
+
+    def _complete(self, digest: str, kept: Kept) -> None:
+        values = [kept.record["accuracy"], kept.record["energy_j"]]
+        self._study.tell(self._running.pop(digest), values)
+        self._points[digest] = kept
+
+    def fail(self, stage: Stage, reason: str, traceback: str) -> None:
+        """Mark a point as failed, with the reason. The next run tries again, as a trial of its own."""
+        from optuna.trial import TrialState
+
+        if isinstance(stage, FloatStage):
+            return
+        number = self._running.pop(stage.digest)
+        with _storage_errors():
+            self._set_trial_attr(number, "failure", reason)
+            self._set_trial_attr(number, "traceback", traceback)
+            self._study.tell(number, state=TrialState.FAIL)
+
+    def close_abandoned(self, points: Iterable[PointStage]) -> None:
+        """Close the trials that a killed run of an earlier plan left open: none of them runs."""
+        from optuna.trial import TrialState
+
+        planned = {point.digest for point in points}
+        for digest in self._running.keys() - planned:
+            number = self._running.pop(digest)
+            with _storage_errors():
+                self._set_trial_attr(number, "failure", "stopped, and no longer part of the plan")
+                self._study.tell(number, state=TrialState.FAIL)
+
+    def keep_seconds(self, key: str, seconds: float) -> None:
+        """Remember what an epoch took."""
+        self.seconds[key] = seconds
+        with _storage_errors():
+            self._study.set_user_attr("epoch_seconds", self.seconds)
+
+    def _upload(self, stage: Stage, name: str, content: bytes) -> str:
+        from optuna.artifacts import upload_artifact
+
+        owner = self._study if isinstance(stage, FloatStage) else self._trial(self._running[stage.digest])
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            return upload_artifact(artifact_store=self.artifacts, file_path=str(path), study_or_trial=owner)
+
+    def _trial(self, number: int) -> Any:
+        from optuna.trial import Trial
+
+        trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id
+        return Trial(self._study, trial_id)
+
+    def _set_trial_attr(self, number: int, name: str, value: object) -> None:
+        self._trial(number).set_user_attr(name, value)
+
+
+def open_store(folder: Path, plan: StudyPlan, data_digest: str, url: str | None = None) -> Store:
+    """Open the study of `plan` in `folder`, or start it.
+
+    url: an SQLAlchemy URL of the database; SQLite in the folder by default. Raises `RequestError` for a
+    folder that holds another study or one of another schema, `BitwattError` for a database that cannot be
+    reached.
+    """
+    header = {
+        "schema": STORE_SCHEMA,
+        "version": bitwatt.__version__,
+        "study": plan.name,
+        "networks": list(plan.networks),
+        "data": plan.data,
+        "data_sha256": data_digest,
+    }
+    import optuna
+
+    artifacts = FolderArtifacts(folder / "artifacts")
+    artifacts.sweep()
+    with _storage_errors(url):
+        storage = _connect(folder, url)
+        study = _open_study(storage, plan.name, folder if url is None else None)
+        found = study.user_attrs.get(_HEADER)
+        if found is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(_METRICS)
+            study.set_user_attr("plan", plan.as_json())
+            study.set_user_attr(_HEADER, header)
+        else:
+            _check_header(f"the folder '{folder}'" if url is None else f"study '{plan.name}'", found, header)
+            study.set_user_attr("plan", plan.as_json())
+    return Store(study, artifacts)
+
+
+def _connect(folder: Path, url: str | None) -> BaseStorage:
+    import optuna
+    from optuna.storages import RDBStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return RDBStorage(url or f"sqlite:///{(folder / 'study.db').resolve()}")
+
+
+def _open_study(storage: BaseStorage, name: str, folder: Path | None) -> Study:
+    import optuna
+
+    present = optuna.get_all_study_names(storage)
+    if folder is not None and present and name not in present:
+        raise RequestError(
+            f"the folder '{folder}' holds another study, {_listing(present)}; this one is '{name}'. "
+            "Choose another folder with --out"
+        )
+    # Hypervolumes and suggestions are never asked for here; the sampler only has to exist.
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=["maximize", "minimize"],
+        load_if_exists=True,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+    )
+
+
+def _listing(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _check_header(where: str, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    if found.get("schema") != header["schema"]:
+        raise RequestError(
+            f"{where} was written by bitwatt {found.get('version')} with store schema {found.get('schema')}; "
+            f"this is bitwatt {header['version']}, which reads schema {header['schema']}. "
+            "Use that version, or choose another folder with --out"
+        )
+    for key, what in (("data", "data"), ("data_sha256", "data with SHA-256")):
+        if found.get(key) != header[key]:
+            raise RequestError(
+                f"{where} holds another study: it is of {what} '{found.get(key)}', this one of "
+                f"'{header[key]}'. Choose another folder with --out"
+            )
+
+
+def masked(url: str) -> str:
+    """An SQLAlchemy URL without its password, for people to read."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the given storage URL"
+
+
+@contextmanager
+def _storage_errors(url: str | None = None) -> Iterator[None]:
+    """Turn what a database throws into one sentence. Never prints credentials."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    where = f"the study's database, {masked(url) if url else 'study.db in the folder'},"
+    try:
+        yield
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise RequestError(
+            f"{where} cannot be used: {_first_line(error)}. A URL reads DIALECT://USER@HOST/DATABASE, "
+            "and its driver must be installed"
+        ) from None
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ or error
+        raise BitwattError(
+            f"{where} cannot be read or written: {_first_line(cause)}. "
+            "Is the disk full, the server down, or the file damaged? What is finished is kept; "
+            "run again to go on"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _kept(value: Mapping[str, Any]) -> Kept:
+    return Kept(value["record"], value["artifact_id"], value["sha256"])

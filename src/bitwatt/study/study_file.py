@@ -1,0 +1,179 @@
+"""Read `study.toml`. Errors name the key, the line, and the nearest key that there is."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bitwatt.errors import RequestError, unknown_name
+from bitwatt.formats import parse_precision
+from bitwatt.study.plan import StudyPlan, problem
+from bitwatt.study.tile_plan import TilePlan
+from bitwatt.training import Recipe
+
+_PLAN_KEYS = tuple(key for key in StudyPlan.model_fields if key != "retraining_of")
+_RECIPES = ("pretraining", "retraining")
+_HEADER = re.compile(r"^\s*(\[\[?)\s*(?P<name>[^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"^\s*(?P<key>[\w\"'.+:*-]+)\s*=")
+
+
+def read_study_file(path: str | Path) -> tuple[StudyPlan, ...]:
+    """The plans in a TOML file: one, or one for each `[[study]]`, whose keys then stand over the file's own.
+
+    Raises `RequestError` with file, line, key and nearest key.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"{path} is not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"cannot read the study file '{path}': {error}") from None
+    tables = document.pop("study", None)
+    source = _Source(path, text)
+    if tables is None:
+        return (_plan(document, source, None),)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise RequestError(f"{source.at(('study',), None)}: 'study' must be tables, each begun by [[study]]")
+    plans = tuple(_plan(_over(document, table), source, index) for index, table in enumerate(tables))
+    names = [plan.name for plan in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"{path}: two studies are named '{name}'; give each a 'name' of its own")
+    return plans
+
+
+class _Source:
+    """The text of the file, to find the line that a key is on."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def at(self, keys: Sequence[str], study: int | None) -> str:
+        """`FILE, line N` of the key with that path: in that `[[study]]` if there, else of the file's own."""
+        own = ("study", str(study), *keys) if study is not None else tuple(keys)
+        found = self._positions()
+        for wanted in (own, tuple(keys)):
+            # A key in an inline table has no line of its own: the table's will do.
+            for length in range(len(wanted), len(wanted) - len(keys), -1):
+                if wanted[:length] in found:
+                    return f"{self._path}, line {found[wanted[:length]]}"
+        return str(self._path)
+
+    def _positions(self) -> dict[tuple[str, ...], int]:
+        found: dict[tuple[str, ...], int] = {}
+        table: tuple[str, ...] = ()
+        studies = -1
+        for number, line in enumerate(self._lines, 1):
+            if header := _HEADER.match(line):
+                table = _parts(header["name"])
+                if table == ("study",):
+                    studies += 1
+                if table[0] == "study":
+                    table = ("study", str(studies), *table[1:])
+                found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                for length in range(1, len(_parts(key["key"])) + 1):
+                    found.setdefault((*table, *_parts(key["key"])[:length]), number)
+        return found
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted))
+
+
+def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> StudyPlan:
+    values = dict(document)
+    # One network is the usual case, and reads better in the singular.
+    if "network" in values and "networks" not in values:
+        values["networks"] = values.pop("network")
+    for key in values:
+        if key not in _PLAN_KEYS:
+            unknown = unknown_name("key", key, ("network", *_PLAN_KEYS))
+            raise RequestError(f"{source.at((key,), study)}: {unknown}")
+    for name in _RECIPES:
+        if name in values:
+            values |= _recipes(name, values[name], source, study)
+    if "tile" in values:
+        _check_keys(values["tile"], tuple(TilePlan.model_fields), ("tile",), source, study)
+    try:
+        return StudyPlan(**values)
+    except ValidationError as error:
+        keys, text = problem(error)
+        if keys == ("networks",) and "network" in document:
+            keys = ("network",)
+        raise RequestError(f"{source.at(keys, study)}: {text}") from None
+
+
+def _recipes(name: str, table: Any, source: _Source, study: int | None) -> dict[str, Any]:
+    """The recipe in `[name]`, and those of single precisions in `[name.PRECISION]`."""
+    default: Recipe = StudyPlan.model_fields[name].default
+    known = tuple(field.name for field in fields(Recipe) if field.name != "seed")  # seeds are the study's
+    if not isinstance(table, dict):
+        raise RequestError(f"{source.at((name,), study)}: {name} must be a table [{name}], got {table!r}")
+    own = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    whole = _recipe(default, own, known, (name,), source, study)
+    found: dict[str, Any] = {name: whole}
+    special = {key: value for key, value in table.items() if isinstance(value, dict)}
+    if special and name == "pretraining":
+        where = source.at((name, next(iter(special))), study)
+        raise RequestError(f"{where}: the float training has one recipe; [retraining.PRECISION] may differ")
+    for precision, changes in special.items():
+        path = (name, precision)
+        try:
+            canonical = str(parse_precision(precision))
+        except RequestError as error:
+            raise RequestError(f"{source.at(path, study)}: {error}") from None
+        recipe = _recipe(whole, changes, known, path, source, study)
+        found.setdefault("retraining_of", {})[canonical] = recipe
+    return found
+
+
+def _recipe(
+    base: Recipe,
+    changes: Mapping[str, Any],
+    known: tuple[str, ...],
+    where: tuple[str, ...],
+    source: _Source,
+    study: int | None,
+) -> Recipe:
+    _check_keys(changes, known, where, source, study)
+    hints = get_type_hints(Recipe)
+    for key, value in changes.items():
+        try:
+            TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            raise RequestError(
+                f"{source.at((*where, key), study)}: {key}: {error.errors()[0]['msg'].lower()}, got {value!r}"
+            ) from None
+    try:
+        return replace(base, **changes)
+    except RequestError as error:
+        raise RequestError(f"{source.at(where, study)}: {error}") from None
+
+
+def _check_keys(
+    table: Any, known: tuple[str, ...], where: tuple[str, ...], source: _Source, study: int | None
+) -> None:
+    if not isinstance(table, dict):
+        raise RequestError(f"{source.at(where, study)}: '{where[-1]}' must be a table, got {table!r}")
+    for key in table:
+        if key not in known:
+            unknown = unknown_name(f"key of [{'.'.join(where)}]", key, known)
+            raise RequestError(f"{source.at((*where, key), study)}: {unknown}")
