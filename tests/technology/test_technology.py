@@ -51,16 +51,15 @@ SRAM = built_in_sram_table()
         (with_block(registers=0), "large: clock energy without a register"),
         (with_block(registers=301), "large: 301 registers of 300 cells"),
         (with_block(cells=0), "large: no cells"),
-        (with_block(area_um2=90.0), "area_um2 does not rise from small (100) to large (90)"),
-        (with_block(combinational_j=5e-14), "data_energy_j does not rise from small (7.1e-14) to large "
-        "(7.1e-14)"),
+        (with_block(area_um2=90.0), "large: area_um2 (90) does not rise above small's (100)"),
+        (with_block(combinational_j=5e-14), "large: data_energy_j (7.1e-14) does not rise above small's (7.1e-14)"),
         (with_block(rtl_sha256="yes"), "large: rtl_sha256 is no SHA-256"),
         (with_block(stimulus=" "), "large: its stimulus is not described"),
         (replace(GOOD, table=replace(TABLE, tool="")), "test: the table does not say which tool made it"),
         (replace(GOOD, table=replace(TABLE, library_sha256="0")), "test: '0' is no SHA-256"),
         (replace(GOOD, sram=SramTable("", SRAM.macros)), "test: its SRAM table has no source"),
         (replace(GOOD, sram=SramTable("free", tuple(replace(m, leakage_w=0.0) for m in SRAM.macros))),
-         "16 x 1: free"),
+         "16 x 1 bits: costs nothing"),
     ],
 )  # fmt: skip
 def test_the_suite_catches(broken, message):
