@@ -4,8 +4,9 @@ from bitwatt.quantization.calibration import refit_weight_exponents
 from bitwatt.quantization.capture import INPUT
 from bitwatt.quantization.convert import quantize
 from bitwatt.quantization.input_stage import InputQuantizer
-from bitwatt.quantization.layers import QuantizedAvgPool2d, QuantizedConv2d, QuantizedLinear
+from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import Node, QuantizedNetwork
+from bitwatt.quantization.pooling import QuantizedAvgPool2d
 from bitwatt.quantization.rounding import round_to_grid
 from bitwatt.quantization.scale import least_squares_exponent
 from bitwatt.quantization.straight_through import round_straight_through

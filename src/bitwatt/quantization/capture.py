@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from bitwatt.errors import RequestError, UnsupportedError
 from bitwatt.quantization.input_stage import InputQuantizer
-from bitwatt.quantization.layers import pair
+from bitwatt.quantization.pooling import pair
 
 INPUT = "input"
 """Name of the value that holds the images. A layer of the model may not be called so."""

@@ -12,8 +12,9 @@ from bitwatt.formats import Binary, Format, Precision, Ternary, parse_precision
 from bitwatt.quantization.calibration import calibrate
 from bitwatt.quantization.capture import CapturedLayer, capture, resolved_padding
 from bitwatt.quantization.input_stage import InputQuantizer
-from bitwatt.quantization.layers import QuantizedAvgPool2d, QuantizedConv2d, QuantizedLinear
+from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import Node, QuantizedNetwork
+from bitwatt.quantization.pooling import QuantizedAvgPool2d
 
 GRANULARITIES = ("tensor", "channel")
 

@@ -14,6 +14,7 @@ addition. In float32 precision the same layers hold plain numbers, with every ex
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitwatt.formats import Float32, Format
+from bitwatt.quantization.pooling import Pair
 from bitwatt.quantization.rounding import round_to_grid
 from bitwatt.quantization.scale import power_of_two, weight_exponents
 from bitwatt.quantization.straight_through import (
@@ -28,10 +30,25 @@ from bitwatt.quantization.straight_through import (
     quantize_operand,
     requantize,
     round_bias,
-    round_quotient,
 )
 
-Pair = tuple[int, int]
+Operands = tuple[Tensor, Tensor | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scales:
+    """What a layer multiplies by: (1 or outputs, 1, ...) for weights, (1 or outputs,) for biases."""
+
+    unit: Tensor
+    weight_inward: Tensor
+    weight_outward: Tensor
+    bias_inward: Tensor
+    bias_outward: Tensor
+
+
+def _state(*tensors: Tensor | None) -> tuple[int, ...]:
+    """Changes whenever one of the tensors is replaced or written to (other than through `.data`)."""
+    return tuple(number for t in tensors if t is not None for number in (t.data_ptr(), t._version))
 
 
 class _Weighted(nn.Module):
@@ -73,7 +90,9 @@ class _Weighted(nn.Module):
         self.register_buffer("weight_exponent", torch.zeros(outputs, dtype=torch.int32, device=device))
         self.register_buffer("input_exponent", torch.tensor(0, dtype=torch.int32, device=device))
         self.register_buffer("output_exponent", torch.tensor(0, dtype=torch.int32, device=device))
-        self._cached: tuple[tuple[int, ...], Tensor, Tensor | None] | None = None
+        # Made of the tensors whose state is kept beside them; see `_state`.
+        self._cached_scales: tuple[tuple[int, ...], _Scales] | None = None
+        self._cached_operands: tuple[tuple[int, ...], Operands] | None = None
 
     def fit_weight_exponent(self) -> None:
         """Set weight_exponent to what loses least of the shadow weights."""
@@ -85,11 +104,11 @@ class _Weighted(nn.Module):
         if isinstance(self.weight_format, Float32):
             return
         low, high = pass_window(self.weight_format)
-        scale = self._per_output(power_of_two(self.weight_exponent))
-        if scale.numel() == 1:
-            self.weight.clamp_(low * float(scale), high * float(scale))
+        unit = self._scales().unit
+        if unit.numel() == 1:
+            self.weight.clamp_(low * float(unit), high * float(unit))
         else:
-            self.weight.clamp_(low * scale, high * scale)
+            self.weight.clamp_(low * unit, high * unit)
 
     def integer_weight(self) -> Tensor:
         """The weights' integers, int64, in units of 2**weight_exponent: what the hardware stores.
@@ -122,27 +141,39 @@ class _Weighted(nn.Module):
     def _per_output(self, values: Tensor) -> Tensor:
         return values.reshape(-1, *[1] * (self.weight.dim() - 1))
 
-    def _operands(self) -> tuple[Tensor, Tensor | None]:
+    def _scales(self) -> _Scales:
+        """Powers of two of the exponents as they are now."""
+        state = _state(self.weight_exponent, self.input_exponent, self.output_exponent)
+        if self._cached_scales is None or self._cached_scales[0] != state:
+            weight, sums = self.weight_exponent, self.accumulator_exponent
+            out = sums - self.output_exponent
+            scales = _Scales(
+                unit=self._per_output(power_of_two(weight)),
+                weight_inward=self._per_output(power_of_two(-weight)),
+                weight_outward=self._per_output(power_of_two(out)),
+                bias_inward=power_of_two(-sums),
+                bias_outward=power_of_two(out),
+            )
+            self._cached_scales = (state, scales)
+        return self._cached_scales[1]
+
+    def _operands(self) -> Operands:
         """Weights and bias in units of the output's least step; while evaluating kept until one changes."""
         if self.training or torch.is_grad_enabled():
-            self._cached = None
+            self._cached_operands = None
             return self._make_operands()
-        tensors = (self.weight, self.bias, self.weight_exponent, self.input_exponent, self.output_exponent)
-        state = tuple(number for t in tensors if t is not None for number in (t.data_ptr(), t._version))
-        if self._cached is None or self._cached[0] != state:
-            self._cached = (state, *self._make_operands())
-        return self._cached[1], self._cached[2]
+        exponents = (self.weight_exponent, self.input_exponent, self.output_exponent)
+        state = _state(self.weight, self.bias, *exponents)
+        if self._cached_operands is None or self._cached_operands[0] != state:
+            self._cached_operands = (state, self._make_operands())
+        return self._cached_operands[1]
 
-    def _make_operands(self) -> tuple[Tensor, Tensor | None]:
+    def _make_operands(self) -> Operands:
         if isinstance(self.weight_format, Float32):
             return self.weight, self.bias
-        inward = self._per_output(power_of_two(-self.weight_exponent))
-        outward = self._per_output(power_of_two(self.accumulator_exponent - self.output_exponent))
-        weight = quantize_operand(self.weight, self.weight_format, inward, outward)
-        if self.bias is None:
-            return weight, None
-        unit = self.accumulator_exponent
-        bias = round_bias(self.bias, power_of_two(-unit), power_of_two(unit - self.output_exponent))
+        by = self._scales()
+        weight = quantize_operand(self.weight, self.weight_format, by.weight_inward, by.weight_outward)
+        bias = None if self.bias is None else round_bias(self.bias, by.bias_inward, by.bias_outward)
         return weight, bias
 
     def _leave(self, sums: Tensor) -> Tensor:
@@ -201,36 +232,3 @@ class QuantizedLinear(_Weighted):
         """Input's integers (count, inputs) to the output's."""
         weight, bias = self._operands()
         return self._leave(functional.linear(x, weight, bias))
-
-
-class QuantizedAvgPool2d(nn.Module):
-    """`torch.nn.AvgPool2d` on integers: the exact sum over the count, the quotient moved to the grid.
-
-    The float32 quotient decides ties as the exact one does: sums are whole and below 2**24, a quotient that
-    is no tie is at least 1 / (2 * count) away from one, and float32 errs by less.
-    """
-
-    def __init__(self, source: nn.AvgPool2d, format: Format) -> None:
-        super().__init__()
-        self.format = format
-        self.kernel = pair(source.kernel_size)
-        self.stride = pair(source.stride)
-        self.padding = pair(source.padding)
-        self.ceil_mode = source.ceil_mode
-        self.count_include_pad = source.count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Integers (count, channels, height, width) to those of the pooled map, same unit."""
-        mean = functional.avg_pool2d(
-            x, self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
-        return round_quotient(mean, self.format)
-
-    def extra_repr(self) -> str:
-        """What `print` shows."""
-        return f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}, {self.format}"
-
-
-def pair(value: int | tuple[int, ...]) -> Pair:
-    """(vertical, horizontal) from PyTorch's int or pair."""
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])

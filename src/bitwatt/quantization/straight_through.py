@@ -94,15 +94,16 @@ class _Operand(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, format: Format, inward: Tensor, outward: Tensor) -> Tensor:
-        ctx.save_for_backward(weight, inward, outward)
+        scaled = weight * inward
+        ctx.save_for_backward(scaled, inward * outward)
         ctx.window = pass_window(format)
-        return round_to_grid(weight * inward, format).mul_(outward)
+        return round_to_grid(scaled, format).mul_(outward)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        weight, inward, outward = ctx.saved_tensors
-        masked = torch.ops.aten.hardtanh_backward(grad, weight * inward, *ctx.window)
-        return masked.mul_(inward * outward), None, None, None
+        scaled, through = ctx.saved_tensors
+        masked = torch.ops.aten.hardtanh_backward(grad, scaled, *ctx.window)
+        return masked.mul_(through), None, None, None
 
 
 class _Bias(torch.autograd.Function):
