@@ -57,9 +57,14 @@ def test_the_same_as_values(results: dict[str, Any]) -> None:
     assert fixed8["energy_j"] == results["points"][3]["energy_j"]
     assert fixed8["saving"]["energy"] == pytest.approx(1 - 4.158e-6 / 58.177e-6, abs=1e-3)
     assert fixed8["pareto"] is True
-    assert found["provenance"][0] == {
+    assert group["provenance"][0] == {
         "quantity": "accuracy",
         "kinds": ["measured"],
-        "text": "measured: tile-order float program on 2000 test images",
-        "precisions": ["float32"],
+        "statements": [
+            {"text": "measured: tile-order float program on 2000 test images", "precisions": ["float32"]},
+            {
+                "text": "measured: integer program on 2000 test images",
+                "precisions": ["fixed32", "fixed16", "fixed8", "fixed4", "pow2", "binary"],
+            },
+        ],
     }

@@ -158,3 +158,18 @@ def test_groups_are_named_by_what_tells_them_apart(make_results: Make, make_poin
         "LeNet, sky130, hashemi2017 preset",
         "mine, nangate45",
     ]
+
+
+def test_a_study_that_is_not_finished_says_so(make_results: Make, make_point: Make) -> None:
+    records = make_results(
+        make_point("float32", 1960, 1e-5), planned_points=3, failed_points=["lenet fixed4 seed 0"]
+    )
+    assert cautions(facts(records))[0] == "1 of 3 planned points are here; failed: lenet fixed4 seed 0."
+    assert cautions(facts(records | {"failed_points": []}))[0] == "1 of 3 planned points are here."
+
+
+def test_the_papers_precisions_and_several_seeds_in_the_command(results: dict[str, Any]) -> None:
+    assert "--precisions paper --out" in command(facts(results))
+    for point in results["points"]:
+        point["seed"] = 3
+    assert "--precisions paper --seeds 3 --out" in command(facts(results))

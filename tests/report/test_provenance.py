@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bitwatt.report.facts import facts
-from bitwatt.report.provenance import KINDS, UNSTATED, kinds_in
+from bitwatt.report.provenance import KINDS, UNSTATED, Statement, kinds_in
 
 Make = Callable[..., dict[str, Any]]
 
@@ -27,7 +27,7 @@ def test_every_kind_is_recognised_by_its_name() -> None:
     assert [kinds_in(kind) for kind in KINDS] == [(kind,) for kind in KINDS]
 
 
-def test_two_statements_for_one_quantity_are_listed_apart(make_results: Make, make_point: Make) -> None:
+def test_two_kinds_for_one_quantity_are_listed_apart(make_results: Make, make_point: Make) -> None:
     here = {"accuracy": "measured", "energy": "synthesised", "area": "synthesised"}
     there = here | {"energy": "assumed"}
     found = facts(
@@ -37,25 +37,65 @@ def test_two_statements_for_one_quantity_are_listed_apart(make_results: Make, ma
             make_point("fixed4", 1960, 1e-6, provenance=here),
         )
     )
-    assert [(s.quantity, s.kinds, s.precisions, s.covers_all) for s in found.sources] == [
-        ("accuracy", ("measured",), ("float32", "fixed8", "fixed4"), True),
-        ("energy", ("assumed",), ("float32",), False),
-        ("energy", ("synthesised",), ("fixed8", "fixed4"), False),
-        ("area", ("synthesised",), ("float32", "fixed8", "fixed4"), True),
+    (group,) = found.groups
+    assert [(s.quantity, s.kinds, s.precisions) for s in group.sources] == [
+        ("accuracy", ("measured",), ("float32", "fixed8", "fixed4")),
+        ("energy", ("assumed",), ("float32",)),
+        ("energy", ("synthesised",), ("fixed8", "fixed4")),
+        ("area", ("synthesised",), ("float32", "fixed8", "fixed4")),
     ]
-    assert found.mixed == ("energy",)
+    assert group.mixed == ("energy",)
+
+
+def test_statements_of_one_kind_stand_together_each_with_its_precisions(
+    make_results: Make, make_point: Make
+) -> None:
+    points = [
+        make_point(precision, 1960, 1e-6, provenance={"energy": f"synthesised: {cells} cells"})
+        for precision, cells in (("float32", 900), ("fixed8", 80), ("fixed4", 80))
+    ]
+    (group,) = facts(make_results(*points)).groups
+    (energy,) = (s for s in group.sources if s.quantity == "energy")
+    assert [(s.text, s.precisions) for s in energy.statements] == [
+        ("synthesised: 900 cells", ("float32",)),
+        ("synthesised: 80 cells", ("fixed8", "fixed4")),
+    ]
+    assert group.mixed == ()
+
+
+def test_two_presets_on_different_sources_are_not_mixed(make_results: Make, make_point: Make) -> None:
+    found = facts(
+        make_results(
+            make_point("fixed8", 1960, 1e-6, preset="modern", provenance={"energy": "table"}),
+            make_point("fixed8", 1960, 1e-6, preset="hashemi2017", provenance={"energy": "scaled"}),
+        )
+    )
+    assert [group.mixed for group in found.groups] == [(), ()]
 
 
 def test_a_source_that_is_not_stated_is_said_to_be(make_results: Make, make_point: Make) -> None:
-    found = facts(make_results(make_point("fixed8", 1960, 1e-6, provenance={"energy": "measured"})))
-    assert [(s.quantity, s.kinds) for s in found.sources] == [
+    found = facts(make_results(make_point("fixed8", 1960, 1e-6, provenance={"energy": "measured", "x": ""})))
+    assert [(s.quantity, s.kinds) for s in found.groups[0].sources] == [
         ("accuracy", (UNSTATED,)),
         ("energy", ("measured",)),
         ("area", (UNSTATED,)),
     ]
 
 
-def test_a_statement_does_not_repeat_the_kind_beside_it(make_results: Make, make_point: Make) -> None:
-    texts = {"accuracy": "measured: on 2000 images", "energy": "yosys: synthesised", "area": "table"}
-    found = facts(make_results(make_point("fixed8", 1960, 1e-6, provenance=texts)))
-    assert [s.statement for s in found.sources] == ["on 2000 images", "yosys: synthesised", "table"]
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("measured: on 2000 images", ("on 2000 images",)),
+        ("yosys: synthesised", ("yosys: synthesised",)),
+        ("table", ("table",)),
+        ("", ("",)),
+        (
+            "events; sb: table: CACTI; sha; bin, bout: scaled; control: assumed",
+            ("events", "sb: table: CACTI; sha", "bin, bout: scaled", "control: assumed"),
+        ),
+    ],
+)
+def test_a_statement_is_divided_by_component_and_loses_a_kind_at_its_head(
+    text: str, parts: tuple[str, ...]
+) -> None:
+    assert Statement(text, ("fixed8",)).parts == parts

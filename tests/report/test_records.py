@@ -62,7 +62,7 @@ def test_not_an_object() -> None:
 
 def test_no_points(make_results: Make) -> None:
     assert message(make_results()) == (
-        "x.json: points: list should have at least 1 item after validation, not 0, got []"
+        "x.json: no point is finished yet. The same command goes on with the study"
     )
 
 

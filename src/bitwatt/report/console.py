@@ -41,12 +41,19 @@ def summary(results: Mapping[str, Any], within: float = 0.01) -> dict[str, Any]:
                 "within": group.within,
                 "choice": group.choice.precision,
                 "rows": [_values(row) for row in group.rows],
+                "provenance": [
+                    {
+                        "quantity": source.quantity,
+                        "kinds": list(source.kinds),
+                        "statements": [
+                            {"text": said.text, "precisions": list(said.precisions)}
+                            for said in source.statements
+                        ],
+                    }
+                    for source in group.sources
+                ],
             }
             for group in found.groups
-        ],
-        "provenance": [
-            {"quantity": s.quantity, "kinds": list(s.kinds), "text": s.text, "precisions": list(s.precisions)}
-            for s in found.sources
         ],
         "cautions": list(cautions(found)),
     }

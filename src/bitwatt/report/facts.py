@@ -55,9 +55,11 @@ class LayerCost:
     """One layer of one row, for one image; None where the records do not say."""
 
     name: str
+    kind: str | None
     cycles: float | None
     energy_j: float | None
     macs: float | None
+    utilisation: float | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Row:
     energy_parts: tuple[Part, ...]
     area_parts: tuple[Part, ...]
     layers: tuple[LayerCost, ...]
+    epochs: tuple[tuple[str, float], ...]
+    carriers: tuple[tuple[str, str], ...]
     on_front: bool = False
     against: Against | None = None
 
@@ -142,6 +146,8 @@ class Group:
     choice: Row
     within: float
     steps: tuple[Step, ...]
+    sources: tuple[Source, ...]
+    mixed: tuple[str, ...]
 
     @property
     def front(self) -> tuple[Row, ...]:
@@ -154,8 +160,6 @@ class Facts:
     """All that a report says, before it is put in words or drawn."""
 
     groups: tuple[Group, ...]
-    sources: tuple[Source, ...]
-    mixed: tuple[str, ...]
     results: Results
 
 
@@ -170,9 +174,7 @@ def facts(results: Mapping[str, Any], within: float = 0.01) -> Facts:
     for point in checked.points:
         preset = point.preset or (own_preset if isinstance(own_preset, str) else None)
         keyed.setdefault((point.network, point.technology or checked.technology, preset), []).append(point)
-    found = provenance.sources(checked.points)
-    groups = tuple(_group(*key, points, within) for key, points in keyed.items())
-    return Facts(groups, found, provenance.mixed(found), checked)
+    return Facts(tuple(_group(*key, points, within) for key, points in keyed.items()), checked)
 
 
 def pareto_front(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -245,15 +247,25 @@ def _group(network: str, technology: str, preset: str | None, points: list[Point
     reference = next((row for row in rows if row.precision == REFERENCE), None)
     baseline = reference or max(rows, key=lambda row: (row.accuracy.mean, -row.energy_j))
     choice = cheapest_within(rows, baseline, within)
+    sources = provenance.sources(points)
     return Group(
-        network, technology, preset, tuple(rows), reference, baseline, choice, within, fixed_point_steps(rows)
+        network=network,
+        technology=technology,
+        preset=preset,
+        rows=tuple(rows),
+        reference=reference,
+        baseline=baseline,
+        choice=choice,
+        within=within,
+        steps=fixed_point_steps(rows),
+        sources=sources,
+        mixed=provenance.mixed(sources),
     )
 
 
 def _row(points: list[Point]) -> Row:
     def mean(of: Callable[[Point], float]) -> float:
-        # One seed's figure unchanged: a mean of one is exact.
-        return fsum(of(point) for point in points) / len(points)
+        return _mean([of(point) for point in points])
 
     first = points[0]
     by_seed = tuple(point.correct / point.count for point in points)
@@ -278,7 +290,14 @@ def _row(points: list[Point]) -> Row:
         energy_parts=_parts([p.energy_j_by_component for p in points], energy_j),
         area_parts=_parts([p.area_mm2_by_component for p in points], area_mm2),
         layers=_layers(points),
+        epochs=tuple((stage, _mean([p.epochs.get(stage, 0) for p in points])) for stage in first.epochs),
+        carriers=tuple(first.carriers.items()),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    # One seed's figure comes out unchanged: a mean of one is exact.
+    return fsum(values) / len(values)
 
 
 def _parts(tables: Sequence[Mapping[str, float]], total: float) -> tuple[Part, ...]:
@@ -299,9 +318,11 @@ def _layers(points: Sequence[Point]) -> tuple[LayerCost, ...]:
         costs.append(
             LayerCost(
                 name,
+                same[0].kind,
                 mean([layer.cycles for layer in same]),
                 mean([layer.energy_j for layer in same]),
                 mean([layer.macs for layer in same]),
+                mean([layer.utilisation for layer in same]),
             )
         )
     return tuple(costs)

@@ -56,8 +56,8 @@ def place_labels(
 ) -> tuple[Box, ...]:
     """A box for each label (width, height) beside its anchor (x, y), within `bounds`, greedily.
 
-    Takes the first place that covers no obstacle and no earlier label, and is not so near another anchor that it
-    could be taken for that one's; else the one that covers least.
+    Takes the first place that covers no obstacle and no earlier label, and is not so near another anchor
+    that it could be taken for that one's; else the one that covers least.
     """
     placed: list[Box] = []
     for (x, y), (width, height) in zip(anchors, sizes, strict=True):

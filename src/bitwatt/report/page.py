@@ -26,7 +26,7 @@ from bitwatt.report import prose, published
 from bitwatt.report.atomic import write_atomic
 from bitwatt.report.comparison import Comparison, compare
 from bitwatt.report.components import COMPONENTS, Component, component, stacking_order
-from bitwatt.report.facts import REFERENCE, Facts, Group, Part, Row, facts
+from bitwatt.report.facts import REFERENCE, Facts, Group, LayerCost, Part, Row, facts
 from bitwatt.report.provenance import KINDS
 from bitwatt.report.quantities import Unit, percent, points, si, significant, unit_for, whole
 from bitwatt.report.scatter import accuracy_energy_svg
@@ -92,6 +92,7 @@ class View:
     stacks: tuple[Stack, ...]
     comparison: Comparison | None
     layers: tuple[str, ...]
+    layer_notes: Mapping[str, str]
     csv: str
 
     @property
@@ -123,6 +124,7 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
         tile=prose.tile_sentences(found.results.tile, found.results.technology),
         cautions=prose.cautions(found),
         command=prose.command(found),
+        trained=list(dict.fromkeys(stage for point in found.results.points for stage in point.epochs)),
         seeds=sorted({point.seed for point in found.results.points}),
         kinds=KINDS,
         components=COMPONENTS,
@@ -195,8 +197,14 @@ def _view(group: Group, found: Facts, number: int) -> View:
         stacks=tuple(stack for stack in stacks if stack.components),
         comparison=compare(group, found.results),
         layers=tuple(dict.fromkeys(layer.name for row in rows for layer in row.layers)),
+        layer_notes={layer.name: _layer_note(layer) for row in reversed(rows) for layer in row.layers},
         csv=_csv(group),
     )
+
+
+def _layer_note(layer: LayerCost) -> str:
+    macs = f"{whole(layer.macs)} products" if layer.macs else ""
+    return ", ".join(note for note in (layer.kind, macs) if note)
 
 
 def _csv(group: Group) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any
 
+from bitwatt.formats import PAPER
 from bitwatt.report.components import component
 from bitwatt.report.facts import REFERENCE, Facts, Group, Part, Row, Step
 from bitwatt.report.quantities import percent, points, si, significant, whole
@@ -142,16 +143,23 @@ def cautions(facts: Facts) -> tuple[str, ...]:
                 f"{group_label(group, facts)} has no {REFERENCE} point, so that no savings can be stated: "
                 f"add it with --precisions {REFERENCE},…"
             )
-    if facts.mixed:
+    results = facts.results
+    if results.planned_points is not None and len(results.points) < results.planned_points:
+        failed = f"; failed: {', '.join(results.failed_points)}" if results.failed_points else ""
+        found.append(f"{len(results.points)} of {results.planned_points} planned points are here{failed}.")
+    mixed = tuple(dict.fromkeys(quantity for group in facts.groups for quantity in group.mixed))
+    if mixed:
         found.append(
-            f"The sources of {_listed(facts.mixed)} differ in kind between precisions: part of a difference "
+            f"The sources of {_listed(mixed)} differ in kind between precisions: part of a difference "
             "between two rows may be a difference of method. The table of sources says which is which."
         )
     for kind, words in (
         ("unstated", "does not say where it comes from"),
         ("assumed", "rests in part on assumed values, which nobody measured"),
     ):
-        quantities = tuple(dict.fromkeys(s.quantity for s in facts.sources if kind in s.kinds))
+        quantities = tuple(
+            dict.fromkeys(s.quantity for group in facts.groups for s in group.sources if kind in s.kinds)
+        )
         if quantities:
             verb = words if len(quantities) == 1 else _plural(words)
             found.append(f"{_listed(quantities).capitalize()} {verb}.")
@@ -177,8 +185,12 @@ def command(facts: Facts) -> str:
     if results.command:
         return results.command
     precisions = ",".join(dict.fromkeys(point.precision for point in results.points))
-    what = f"--network {results.network} --data {results.data.name} --precisions {precisions}"
-    return f"bitwatt study {what} --out DIR"
+    if precisions == ",".join(map(str, PAPER)):
+        precisions = "paper"
+    networks = ",".join(dict.fromkeys(point.network for point in results.points))
+    seeds = ",".join(map(str, sorted({point.seed for point in results.points})))
+    what = f"--network {networks} --data {results.data.name} --precisions {precisions}"
+    return f"bitwatt study {what}{'' if seeds == '0' else f' --seeds {seeds}'} --out DIR"
 
 
 def _result(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Where figures come from. Two kinds of source under one heading are listed apart, and said to be two."""
+"""Where figures come from. Kinds of source under one heading are listed apart, and said to be several."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bitwatt.report.components import COMPONENTS
 from bitwatt.report.records import Point
 
 KINDS: dict[str, str] = {
@@ -21,33 +22,43 @@ KINDS: dict[str, str] = {
 UNSTATED = "unstated"
 """Stands where a source names none of the kinds."""
 
+REQUIRED = ("accuracy", "energy", "area")
+"""Quantities of which a report says so when their source is not stated."""
+
 _WORDS = re.compile(r"\b(measured|synthesi[sz]ed|tables?|scaled|assumed|published)\b", re.IGNORECASE)
 _ONE_WORD = {"synthesized": "synthesised", "tables": "table"}
+_KEY = "|".join(component.key for component in COMPONENTS)
+# Before the components that a part of a statement is about: `; bin, bout: table ...`.
+_PART = re.compile(rf"; (?=(?:{_KEY})(?:, (?:{_KEY}))*: )")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is said of a quantity, and the precisions it is said of."""
+
+    text: str
+    precisions: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The text, divided where it goes on to other components; without a kind at its head."""
+        head, colon, rest = self.text.partition(": ")
+        text = rest if colon and kinds_in(head) == (head.lower(),) else self.text
+        return tuple(_PART.split(text))
 
 
 @dataclass(frozen=True)
 class Source:
-    """One statement of where a quantity comes from, and the rows (network, precision) it is true of.
-
-    `covers_all`: every row has this source for this quantity.
-    """
+    """All statements of one kind of source for one quantity."""
 
     quantity: str
-    text: str
     kinds: tuple[str, ...]
-    rows: tuple[tuple[str, str], ...]
-    covers_all: bool
-
-    @property
-    def statement(self) -> str:
-        """The text without the kind that may stand at its head, for where the kind stands beside it."""
-        head, colon, rest = self.text.partition(":")
-        return rest.strip() if colon and kinds_in(head) == (head.strip().lower(),) else self.text
+    statements: tuple[Statement, ...]
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """The precisions it is true of, in the order of the table."""
-        return tuple(dict.fromkeys(precision for _, precision in self.rows))
+        """The precisions it is the source for."""
+        return tuple(dict.fromkeys(p for statement in self.statements for p in statement.precisions))
 
 
 def kinds_in(text: str) -> tuple[str, ...]:
@@ -57,28 +68,23 @@ def kinds_in(text: str) -> tuple[str, ...]:
 
 
 def sources(points: Sequence[Point]) -> tuple[Source, ...]:
-    """Every statement in the records, by quantity and then by text; a point without one is `unstated`."""
-    quantities = list(dict.fromkeys(q for point in points for q in (*REQUIRED, *point.provenance)))
-    every_row = {(point.network, point.precision) for point in points}
+    """Every statement in the records, by quantity and kinds; a point that has none is `unstated`."""
+    quantities = dict.fromkeys([*REQUIRED, *(q for point in points for q in point.provenance)])
     found = []
     for quantity in quantities:
-        rows: dict[str, dict[tuple[str, str], None]] = {}
-        for point in points:
-            rows.setdefault(point.provenance.get(quantity, ""), {})[point.network, point.precision] = None
-        if set(rows) == {""} and quantity not in REQUIRED:
+        if quantity not in REQUIRED and not any(point.provenance.get(quantity) for point in points):
             continue
-        for text, where in rows.items():
-            found.append(Source(quantity, text, kinds_in(text), tuple(where), set(where) == every_row))
+        said: dict[str, dict[str, None]] = {}
+        for point in points:
+            said.setdefault(point.provenance.get(quantity, ""), {})[point.precision] = None
+        by_kinds: dict[tuple[str, ...], list[Statement]] = {}
+        for text, precisions in said.items():
+            by_kinds.setdefault(kinds_in(text), []).append(Statement(text, tuple(precisions)))
+        found += [Source(quantity, kinds, tuple(same)) for kinds, same in by_kinds.items()]
     return tuple(found)
-
-
-REQUIRED = ("accuracy", "energy", "area")
-"""Quantities of which a report says so when their source is not stated."""
 
 
 def mixed(found: Sequence[Source]) -> tuple[str, ...]:
     """Quantities whose rows rest on different kinds of source, so that they compare unlike with unlike."""
-    kinds: dict[str, set[tuple[str, ...]]] = {}
-    for source in found:
-        kinds.setdefault(source.quantity, set()).add(source.kinds)
-    return tuple(quantity for quantity, seen in kinds.items() if len(seen) > 1)
+    quantities = [source.quantity for source in found]
+    return tuple(quantity for quantity in dict.fromkeys(quantities) if quantities.count(quantity) > 1)

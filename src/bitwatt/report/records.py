@@ -42,16 +42,22 @@ class Memory(_Record):
 
 
 class Layer(_Record):
-    """What one layer takes for one image: clock cycles, energy in J, products."""
+    """What one layer takes for one image. macs: products; utilisation: share of weight blocks at work."""
 
     name: str
+    kind: str | None = None
     cycles: Count | None = None
     energy_j: NotNegative | None = None
     macs: Count | None = None
+    utilisation: NotNegative | None = None
 
 
 class Point(_Record):
-    """One network at one precision, trained with one seed. `preset`, `technology`: None, the study's."""
+    """One network at one precision, trained with one seed.
+
+    epochs: by stage of the training. carriers: the arithmetic that each layer was executed in. preset,
+    technology: None, the study's own.
+    """
 
     network: str
     precision: str
@@ -71,21 +77,27 @@ class Point(_Record):
     area_mm2_by_component: dict[str, NotNegative] = {}
     by_layer: list[Layer] = []
     provenance: dict[str, str] = {}
+    epochs: dict[str, Count] = {}
+    carriers: dict[str, str] = {}
     technology: str | None = None
     preset: str | None = None
 
 
 class Data(_Record):
-    """The data set: its name, the numbers of training and test images, and its digest."""
+    """The data set: its name, numbers of training and test images, digest, and where the images are from."""
 
     name: str
     train: Count
     test: Count
     sha256: str = ""
+    source: str = ""
 
 
 class Results(_Record):
-    """A whole study. `tile` is shown as it stands; keys it may have are in `prose.tile_sentences`."""
+    """A whole study. tile: keys that are read are in `prose.tile_sentences`; recipes: shown as they stand.
+
+    planned_points may be more than there are points while a study runs, or where some failed.
+    """
 
     schema_version: Annotated[int, Field(alias="schema")]
     bitwatt: str
@@ -93,7 +105,10 @@ class Results(_Record):
     data: Data
     technology: str
     tile: dict[str, Any]
-    points: Annotated[list[Point], Field(min_length=1)]
+    points: list[Point]
+    recipes: dict[str, Any] = {}
+    planned_points: Count | None = None
+    failed_points: list[str] = []
     command: str | None = None
 
 
@@ -136,6 +151,8 @@ def check_results(results: Mapping[str, Any], where: str = "results") -> Results
             f"{where}: schema must be {SCHEMA}, got {_shown(version)}. "
             "A newer bitwatt may have written it: upgrade, or run the study again"
         )
+    if results.get("points") == []:
+        raise DataError(f"{where}: no point is finished yet. The same command goes on with the study")
     try:
         checked = Results.model_validate(dict(results))
     except ValidationError as failure:
