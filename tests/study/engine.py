@@ -1,32 +1,22 @@
-"""A study engine without its numerics: stages made by hand, and work that is a chain of digests.
-
-The chain shows what matters here: each epoch follows from the one before, so that an epoch lost, doubled or
-taken from another stage changes the result.
-"""
+"""The study engine on stages made by hand, in this process or in one that is there to be killed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import signal
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from bitwatt.errors import BitwattError, DataError
+from chains import chain_work
+
 from bitwatt.study import expand as expanding
-from bitwatt.study.checkpoints import Slots
 from bitwatt.study.collect import collect
-from bitwatt.study.events import EpochDone, Event, Listener, Notice, Started
+from bitwatt.study.events import Event, Listener, Notice
 from bitwatt.study.execute import Execution
 from bitwatt.study.lock import folder_lock
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.results import DataRecord, Results, write_results
-from bitwatt.study.stages import FloatStage, PointStage, Stages, Subject
+from bitwatt.study.stages import Stages, Subject
 from bitwatt.study.store import Store, open_store
-from bitwatt.study.worker import Outcome, Report, Task, Work
+from bitwatt.study.worker import Work
 from bitwatt.training import Recipe
 
 PLAN = StudyPlan(
@@ -51,99 +41,6 @@ def stages_of(plan: StudyPlan, data_digest: str = DATA.sha256) -> Stages:
         for seed in plan.seeds
     }
     return expanding.expand(plan, subjects)
-
-
-@dataclass(frozen=True)
-class Chain:
-    epoch: int
-    digest: str
-
-
-def write_chain(chain: Chain) -> bytes:
-    return json.dumps([chain.epoch, chain.digest]).encode()
-
-
-def read_chain(content: bytes) -> Chain:
-    try:
-        epoch, digest = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"not a chain: {error}") from error
-    return Chain(epoch, digest)
-
-
-def chain_work(task: Task, report: Report) -> Outcome:
-    """Train: hash on once an epoch, 20 ms each, from the last checkpoint."""
-    stage = task.stage
-    slots = Slots(task.artifacts, stage.training_digest)
-    found = slots.latest(read_chain, lambda text: report(Notice(f"{stage.label}: {text}")))
-    chain = found or Chain(0, stage.training_digest)
-    report(Started(stage.label, stage.epochs, chain.epoch))
-    while chain.epoch < stage.epochs:
-        time.sleep(0.02)
-        chain = Chain(chain.epoch + 1, hashlib.sha256(chain.digest.encode()).hexdigest())
-        slots.keep(chain.epoch, write_chain(chain))
-        report(EpochDone(stage.label, chain.epoch, stage.epochs, 0.02))
-    if isinstance(stage, FloatStage):
-        return Outcome({"epochs": stage.epochs, "history": []}, chain.digest.encode())
-    return Outcome(point_record(stage, chain), chain.digest.encode())
-
-
-def point_record(stage: PointStage, chain: Chain) -> dict[str, object]:
-    correct = int(chain.digest[:4], 16) % 5
-    point = {
-        "network": stage.subject.network,
-        "precision": stage.precision,
-        "weights": stage.precision,
-        "activations": stage.precision,
-        "seed": stage.seed,
-        "preset": stage.presets[0],
-        "technology": stage.technology,
-        "accuracy": correct / 4 if correct <= 4 else 0.0,
-        "correct": correct,
-        "count": 4,
-        "memory_bytes": {"weights": 8, "biases": 4, "activations_peak": 2},
-        "cycles": 100,
-        "runtime_s": 4e-7,
-        "energy_j": 1e-9 + correct * 1e-10,
-        "power_w": 0.1,
-        "area_mm2": 1.0,
-        "energy_j_by_component": {"clock": 1e-9 + correct * 1e-10},
-        "area_mm2_by_component": {"control": 1.0},
-        "by_layer": [],
-        "epochs": {"pretraining": 3, "retraining": stage.epochs},
-        "program_sha256": chain.digest,
-        "provenance": {"accuracy": "assumed", "energy": "assumed", "area": "assumed"},
-    }
-    return {
-        "accuracy": point["accuracy"],
-        "energy_j": point["energy_j"],
-        "trained": {},
-        "history": [],
-        "points": [point],
-    }
-
-
-def failing_work(task: Task, report: Report) -> Outcome:
-    """As `chain_work`, but fixed4 raises and binary's process is killed, as by a system without memory."""
-    if isinstance(task.stage, PointStage) and task.stage.precision == "fixed4":
-        raise BitwattError("training diverged: the loss became nan")
-    if isinstance(task.stage, PointStage) and task.stage.precision == "binary":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return chain_work(task, report)
-
-
-def failing_float_work(task: Task, report: Report) -> Outcome:
-    """As `chain_work`, but the float training of seed 1 raises."""
-    if isinstance(task.stage, FloatStage) and task.stage.seed == 1:
-        raise ZeroDivisionError("division by zero")
-    return chain_work(task, report)
-
-
-def slow_work(task: Task, report: Report) -> Outcome:
-    """Work that does not end, and does not let go of its process either."""
-    report(Started(task.stage.label, 1, 0))
-    while True:
-        time.sleep(60)
 
 
 def run_engine(
@@ -179,7 +76,7 @@ def command(folder: Path, workers: int, work: str = "chain_work") -> list[str]:
     """The command that runs the engine as a process of its own, to be killed."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
-        "from pathlib import Path; import engine;"
-        f"engine.run_engine(Path({str(folder)!r}), workers={workers}, work=engine.{work})"
+        "from pathlib import Path; import chains, engine;"
+        f"engine.run_engine(Path({str(folder)!r}), workers={workers}, work=chains.{work})"
     )
     return [sys.executable, "-c", code]

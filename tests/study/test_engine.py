@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import chains
 import engine
 import optuna
 import pytest
@@ -207,7 +208,7 @@ def test_a_damaged_program_is_made_again(undisturbed: Path, tmp_path: Path) -> N
 
 def test_a_failed_point_is_marked_and_the_others_go_on(undisturbed: Path, tmp_path: Path) -> None:
     events: list[Event] = []
-    results, execution, _ = run_engine(tmp_path, workers=2, work=engine.failing_work, listen=events.append)
+    results, execution, _ = run_engine(tmp_path, workers=2, work=chains.failing_work, listen=events.append)
     assert results.failed_points == [
         f"toy {precision}, seed {seed}" for seed in (0, 1) for precision in ("fixed4", "binary")
     ]
@@ -233,7 +234,7 @@ def test_a_failed_point_is_marked_and_the_others_go_on(undisturbed: Path, tmp_pa
 
 def test_points_of_a_failed_float_training_fail_with_it(tmp_path: Path) -> None:
     events: list[Event] = []
-    results, _, _ = run_engine(tmp_path, work=engine.failing_float_work, listen=events.append)
+    results, _, _ = run_engine(tmp_path, work=chains.failing_float_work, listen=events.append)
     reasons = {event.stage: event.reason for event in events if isinstance(event, Failed)}
     assert reasons["toy float training, seed 1"] == "ZeroDivisionError: division by zero"
     assert reasons["toy fixed8, seed 1"] == "toy float training, seed 1 failed, which it starts from"
@@ -251,5 +252,5 @@ def test_an_interrupt_leaves_within_two_seconds_with_workers_running(tmp_path: P
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run_engine(tmp_path, workers=2, work=engine.slow_work, listen=interrupt)
+        run_engine(tmp_path, workers=2, work=chains.slow_work, listen=interrupt)
     assert time.monotonic() - Clock.sent < 2
