@@ -85,7 +85,8 @@ def test_streams_are_what_each_block_makes_for_the_next(play_cycles, name):
 
 def test_rtl_is_the_same_in_another_process():
     code = (
-        "import hashlib; from bitwatt.formats import parse_precision; from bitwatt.hardware.blocks import blocks;"
+        "import hashlib; from bitwatt.formats import parse_precision;"
+        "from bitwatt.hardware.blocks import blocks;"
         "found = blocks(parse_precision('fixed4'), 4, 64, 4);"
         "print(hashlib.sha256(''.join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()])"
         " for b in found.values()).encode()).hexdigest())"

@@ -5,10 +5,9 @@ from amaranth.sim import Simulator
 from bitwatt.errors import RequestError
 from bitwatt.formats import parse_precision
 from bitwatt.hardware.pipeline import latency_cycles, pipeline_stages
-from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.pooling import Pooling, divisor_word
 from bitwatt.hardware.rtl.accumulator import accumulator
 from bitwatt.hardware.rtl.adder_tree import adder_tree
-from bitwatt.hardware.rtl.average import reciprocal_word
 from bitwatt.hardware.rtl.buffers import FlipFlopMemory
 from bitwatt.hardware.rtl.output_stage import output_stage
 from bitwatt.hardware.rtl.weight_block import weight_block
@@ -32,7 +31,6 @@ def neuron(precision):
         out.enable.eq(1),
         out.pool_enable.eq(1),
         out.pool_first.eq(1),
-        out.divide_enable.eq(1),
         bin_.read_enable.eq(1),
     ]
     for lane in range(LANES):
@@ -54,28 +52,30 @@ def neuron(precision):
 def test_latency_is_that_of_the_rtl(name, pooling):
     precision = parse_precision(name)
     m, bin_, row, out = neuron(precision)
-    reciprocal = 0x3E800000 if precision.is_float else reciprocal_word(precision.activations, 4)
+    word = divisor_word(precision, 4)
     found = []
 
     async def bench(ctx):
         ctx.set(out.pooling, int(pooling))
-        ctx.set(out.reciprocal, reciprocal)
+        ctx.set(out.divisor, word)
         ctx.set(bin_.write_enable, 1)
         for _ in range(20):  # row 0, zeros, fills the pipeline
             await ctx.tick()
         assert ctx.get(out.result) == 0
         ctx.set(row, 1)
+        pooled = latency_cycles(precision, LANES, Pooling.MAX)
         for cycle in range(40):
-            if ctx.get(out.result) != 0:
-                found.append(cycle)
-                return
+            ctx.set(out.divide, int(precision.is_float or cycle == pooled))
+            found.append(ctx.get(out.result))
             await ctx.tick()
 
     simulator = Simulator(m)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    assert found == [latency_cycles(precision, LANES, pooling)]
+    last_change = max(cycle for cycle in range(1, 40) if found[cycle] != found[cycle - 1])
+    assert found[-1] != 0
+    assert last_change == latency_cycles(precision, LANES, pooling)
 
 
 def test_stages():
@@ -86,7 +86,7 @@ def test_stages():
         "accumulator": 1,
         "output_stage": 1,
         "max_pool": 1,
-        "average_pool": 2,
+        "average_pool": 5,
     }
     assert latency_cycles(parse_precision("fixed8")) == 5
     assert latency_cycles(parse_precision("binary"), 16, Pooling.MAX) == 5

@@ -123,7 +123,7 @@ def _block(
 
 
 def rtlil_text(component: wiring.Component, top: str) -> str:
-    """RTLIL of a component as module `top`, without source locations and without a reset, which none needs."""
+    """RTLIL of a component as module `top`, without source locations and without a reset (none needs it)."""
     m = Module()
     m.domains.sync = clock = ClockDomain("sync", reset_less=True)
     m.submodules.block = component

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bitwatt.errors import RequestError
 from bitwatt.formats import Binary, Precision
-from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling
 
 
 def pipeline_stages(precision: Precision, synapses: int = 16) -> dict[str, int]:
@@ -23,7 +23,8 @@ def pipeline_stages(precision: Precision, synapses: int = 16) -> dict[str, int]:
         weight_block, average_pool = 2, 3
         adder_tree = max((synapses - 1).bit_length(), 1)
     else:
-        weight_block, average_pool = (0 if isinstance(precision.weights, Binary) else 1), 2
+        weight_block = 0 if isinstance(precision.weights, Binary) else 1
+        average_pool = 1 + DIVIDE_CYCLES
         adder_tree = 1
     return {
         "buffer_read": 1,

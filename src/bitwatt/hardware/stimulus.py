@@ -104,7 +104,7 @@ def _orders(cycles: int) -> list[NDArray[np.int64]]:
 
 def _output_stage(precision: Precision, bits: int, totals: Words) -> Streams:
     cycles = len(totals)
-    off = ("from_buffer", "activation", "pool_first", "pool_enable", "reciprocal", "divide_enable")
+    off = ("from_buffer", "activation", "pool_first", "pool_enable", "divisor", "divide")
     streams = {"total": _words(totals, bits), **{port: _held(0, cycles) for port in off}}
     streams |= {"relu": _held(1, cycles), "enable": _held(1, cycles), "pooling": _held(Pooling.NONE, cycles)}
     # A bias belongs to a neuron and stays while its map is computed: a total of another place will do.

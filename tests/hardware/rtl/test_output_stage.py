@@ -5,9 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bitwatt.formats import Fixed, Minifloat, PowerOfTwo, Ternary, parse_precision
-from bitwatt.hardware.pooling import Pooling
-from bitwatt.hardware.rtl.average import reciprocal_word
+from bitwatt.formats import Fixed, Minifloat, PowerOfTwo, Precision, Ternary, parse_precision
+from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling, divisor_word
 from bitwatt.hardware.rtl.output_stage import OutputStage, output_stage
 from bitwatt.hardware.widths import LEFT_SHIFTS, accumulator_bits, wide_bits, wide_slices
 
@@ -21,8 +20,8 @@ OFF = {
     "pooling": 0,
     "pool_first": 0,
     "pool_enable": 0,
-    "reciprocal": 0,
-    "divide_enable": 0,
+    "divisor": 0,
+    "divide": 0,
 }
 
 
@@ -171,21 +170,22 @@ POOLED = [Fixed(8), Fixed(8, signed=False), Minifloat(4, 3), PowerOfTwo(4), Tern
 def test_pooling_windows_of_all_kinds(play_cycles, format_, pooling):
     rng = np.random.default_rng(4)
     windows = [
-        rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 64, 3, 49, 4, 4, 4, 9, 9, 16) for _ in "ab"
+        rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 64, 3, 1, 49, 4, 4, 9, 16) for _ in "ab"
     ]
     windows += [np.full(64, format_.encode(end)) for end in (format_.smallest, format_.largest)]
-    rows = []  # (activation, enable, first, pool enable, divide, reciprocal)
+    rows = []  # (activation, enable, first, pool enable, divide, divisor)
     ends = []
     for window in windows:
-        word = reciprocal_word(format_, len(window))
+        word = divisor_word(Precision(format_, format_), len(window))
         rows += [(int(code), 1, 0, 0, 0, word) for code in window[:1]]
         for i in range(len(window)):
             following = window[i + 1] if i + 1 < len(window) else 0
             rows.append((int(following), int(i + 1 < len(window)), int(i == 0), 1, 0, word))
         rows.append((0, 0, 0, 0, 1, word))
+        rows += [(0, 0, 0, 0, 0, 1)] * (DIVIDE_CYCLES - 1)  # the divisor need not stay
         ends.append(len(rows) - 1)
     columns = list(zip(*rows, strict=True))
-    names = ("activation", "enable", "pool_first", "pool_enable", "divide_enable", "reciprocal")
+    names = ("activation", "enable", "pool_first", "pool_enable", "divide", "divisor")
     cycles = len(rows)
     streams = {name: [value] * cycles for name, value in OFF.items()}
     streams |= {name: list(column) for name, column in zip(names, columns, strict=True)}
@@ -209,7 +209,7 @@ def test_relu_applies_to_what_comes_from_the_buffer(play):
     assert got == [int(c) if c < 8 else 0 for c in codes]
 
 
-FLAGS = ("enable", "pool_first", "pool_enable", "divide_enable")
+FLAGS = ("enable", "pool_first", "pool_enable", "divide")
 
 
 def test_float32(play_cycles):
@@ -234,8 +234,8 @@ def test_float32(play_cycles):
             for i in range(3):
                 step(start + i, enable=1)
                 step(start + i, pool_enable=1, pool_first=int(i == 0))
-            step(start, divide_enable=1)
-            step(start, divide_enable=1)
+            step(start, divide=1)
+            step(start, divide=1)
             ends.append(len(totals) - 1)
         n = len(totals)
         held = {
@@ -243,7 +243,7 @@ def test_float32(play_cycles):
             "activation": 0,
             "relu": 1,
             "pooling": int(pooling),
-            "reciprocal": int(third.view(np.uint32)),
+            "divisor": int(third.view(np.uint32)),
         }
         seen = play_cycles(
             output_stage(parse_precision("float32"), 64),
@@ -278,8 +278,8 @@ def test_float32_maximum_orders_zeros_and_nan(play_cycles):
                 "pooling": [1] * (n + 1),
                 "pool_first": [0, 1, *[0] * (n - 1)],
                 "pool_enable": [0, *[1] * n],
-                "reciprocal": [0] * (n + 1),
-                "divide_enable": [0] * (n + 1),
+                "divisor": [0] * (n + 1),
+                "divide": [0] * (n + 1),
             },
             ["result"],
         )

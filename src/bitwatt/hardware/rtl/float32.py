@@ -4,10 +4,10 @@ What they compute, for every pair of 32-bit words:
 
     operands:  a subnormal operand is taken as zero of its sign.
     result:    rounded to nearest, ties to even, exactly as IEEE 754 has it *with* subnormals; then a
-               subnormal result becomes zero of its sign. So a product just below 2**-126 that IEEE rounds up to 2**-126
-               (from 2**-126 - 2**-150 on, which is the tie and goes to the even side) stays 2**-126. That is
-               what software gets that flushes the result of an ordinary float32 operation. A processor's own
-               flush-to-zero mode differs in the products between 2**-126 - 2**-150 and 2**-126 - 2**-151.
+               subnormal result becomes zero of its sign. So a product just below 2**-126 that IEEE rounds up
+               to 2**-126 (from 2**-126 - 2**-150 on, the tie, which goes to the even side) stays 2**-126.
+               That is what software gets that flushes the result of an ordinary float32 operation. A
+               processor's own flush-to-zero mode gives zero for those below 2**-126 - 2**-151.
                A sum that small is always exact, so for addition the order of rounding and flushing is moot.
     overflow:  infinity of the result's sign.
     NaN:       a NaN operand, infinity - infinity and zero * infinity give the quiet NaN 0x7FC00000.

@@ -5,7 +5,7 @@
     code   = +0 where `relu` and its sign bit is set (-0 too); NaN, whose sign is clear, passes
     pooled = the larger of pooled and code, -0 below +0 and NaN above everything; or pooled + code, rounded,
              in the order of arrival; restarted where `pool_first`
-    result = code, pooled, or pooled * reciprocal, rounded, the reciprocal being the float32 nearest 1 / count
+    result = code, pooled, or pooled * divisor, rounded, the divisor being the float32 nearest 1 / count
 
 Each in float32 without subnormals (see `float32`). The registers are those of `output_stage`, but that the
 multiplication takes two: result is 1, 2 and 4 registers behind the accumulator.
@@ -23,7 +23,7 @@ from bitwatt.hardware.rtl.operand import sign_magnitude_rank
 
 
 class Float32OutputStage(wiring.Component):  # type: ignore[misc]
-    """The output stage for float32. `divide_enable` moves both stages of the multiplication."""
+    """The output stage for float32. `divide` moves both stages of the multiplication."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,8 +37,8 @@ class Float32OutputStage(wiring.Component):  # type: ignore[misc]
                 "pooling": In(Pooling.bits()),
                 "pool_first": In(1),
                 "pool_enable": In(1),
-                "reciprocal": In(BITS),
-                "divide_enable": In(1),
+                "divisor": In(BITS),
+                "divide": In(1),
                 "result": Out(BITS),
             }
         )
@@ -67,9 +67,9 @@ class Float32OutputStage(wiring.Component):  # type: ignore[misc]
                 m.d.sync += pooled.eq(code)
 
         m.d.comb += [
-            scale.weight.eq(self.reciprocal),
+            scale.weight.eq(self.divisor),
             scale.activation.eq(pooled),
-            scale.enable.eq(self.divide_enable),
+            scale.enable.eq(self.divide),
         ]
         with m.Switch(self.pooling):
             with m.Case(Pooling.MAX):

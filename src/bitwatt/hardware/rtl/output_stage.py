@@ -14,8 +14,9 @@ What it computes on integers, in the order in which it does:
 With `wide`, code is instead slice number `slice` (of the activations' width, least significant first) of
 round_half_even(exact * 2**-shift) saturated to a signed word of `wide_bits`: the logits.
 
-Every register has its own enable: `enable` for code, `pool_enable` for pooled, `divide_enable` for the
-quotient. They are 1, 2 and 3 registers behind the accumulator.
+`enable` moves the register of code, `pool_enable` that of pooled; `divide`, in the cycle after a window's
+last element was pooled, starts the division by `divisor`. The result is 1, 2 or 2 + DIVIDE_CYCLES registers
+behind the accumulator; a mean stays until the next `divide`.
 """
 
 from __future__ import annotations
@@ -26,18 +27,25 @@ from amaranth.lib.wiring import In, Out
 
 from bitwatt.formats import Fixed, Format, Precision
 from bitwatt.hardware.pooling import Pooling
-from bitwatt.hardware.rtl.average import divide, reciprocal_bits
+from bitwatt.hardware.rtl.average import divide
 from bitwatt.hardware.rtl.float32_output_stage import Float32OutputStage
 from bitwatt.hardware.rtl.operand import integer, rank
 from bitwatt.hardware.rtl.rounding import nearest, shifted
-from bitwatt.hardware.widths import accumulator_bits, pool_bits, shift_bits, wide_bits, wide_slices
+from bitwatt.hardware.widths import (
+    LARGEST_WINDOW,
+    accumulator_bits,
+    pool_bits,
+    shift_bits,
+    wide_bits,
+    wide_slices,
+)
 
 
 class OutputStage(wiring.Component):  # type: ignore[misc]
     """The output stage for integers.
 
     total, bias: signed, `accumulator` bits. shift: signed, right where positive. activation, result: code
-    words of `activations`. reciprocal: `average.reciprocal_word` of the window's count.
+    words of `activations`. divisor: `pooling.divisor_word` of the window's count.
     """
 
     def __init__(self, activations: Format, accumulator: int) -> None:
@@ -58,8 +66,8 @@ class OutputStage(wiring.Component):  # type: ignore[misc]
                 "pooling": In(Pooling.bits()),
                 "pool_first": In(1),
                 "pool_enable": In(1),
-                "reciprocal": In(reciprocal_bits(activations)),
-                "divide_enable": In(1),
+                "divisor": In(LARGEST_WINDOW.bit_length()),
+                "divide": In(1),
                 "result": Out(activations.bits),
             }
         )
@@ -76,9 +84,7 @@ class OutputStage(wiring.Component):  # type: ignore[misc]
         with m.If(self.pool_enable):
             m.d.sync += pooled.eq(following)
 
-        mean = nearest(
-            self.activations, m, divide(m, self.activations, self.divide_enable, pooled, self.reciprocal)
-        )
+        mean = nearest(self.activations, m, divide(m, self.activations, self.divide, pooled, self.divisor))
         with m.Switch(self.pooling):
             with m.Case(Pooling.MAX):
                 m.d.comb += self.result.eq(pooled)
