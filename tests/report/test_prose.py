@@ -11,6 +11,7 @@ from bitwatt.report.prose import (
     shares_sentence,
     step_sentence,
     tile_sentences,
+    trade_sentences,
 )
 
 Make = Callable[..., dict[str, Any]]
@@ -73,6 +74,22 @@ def test_without_float32(make_results: Make, make_point: Make) -> None:
     assert cautions(facts(records))[0] == (
         "LeNet has no float32 point, so that no savings can be stated: add it with --precisions float32,…"
     )
+
+
+def test_what_each_loss_of_accuracy_buys(
+    results: dict[str, Any], make_results: Make, make_point: Make
+) -> None:
+    assert trade_sentences(group(results)) == (
+        "Losing no accuracy: fixed16, 12.0 µJ an image, 79.4 % less than float32.",
+        "Losing 0.05 points: fixed8, 4.16 µJ an image, 92.8 % less than float32.",
+        "Losing 0.45 points: fixed4, 1.70 µJ an image, 97.1 % less than float32.",
+    )
+    assert trade_sentences(group(make_results(make_point("fixed8", 1960, 2e-6)))) == ()
+
+
+def test_a_costlier_row_is_no_trade(make_results: Make, make_point: Make) -> None:
+    found = group(make_results(make_point("float32", 1900, 1e-6), make_point("fixed32", 1960, 1e-5)))
+    assert trade_sentences(found) == ()
 
 
 def test_what_each_bit_costs(make_results: Make, make_point: Make) -> None:

@@ -83,6 +83,7 @@ class View:
     headline: str
     choice: str | None
     steps: tuple[str, ...]
+    trades: tuple[str, ...]
     wide: Markup
     narrow: Markup
     energy: Unit
@@ -188,6 +189,7 @@ def _view(group: Group, found: Facts, number: int) -> View:
         headline=prose.headline(group),
         choice=prose.choice_sentence(group),
         steps=tuple(map(prose.step_sentence, group.steps)),
+        trades=prose.trade_sentences(group),
         wide=accuracy_energy_svg(group, 860, 430, name),
         narrow=accuracy_energy_svg(group, 400, 400, name),
         energy=energy,

@@ -78,6 +78,20 @@ def choice_sentence(group: Group) -> str | None:
     )
 
 
+def trade_sentences(group: Group) -> tuple[str, ...]:
+    """What each loss of accuracy buys: the Pareto front from the baseline down, a sentence for each row."""
+    baseline = group.baseline
+    found = []
+    for row in reversed(group.front):
+        if row.energy_j > baseline.energy_j or row is baseline:
+            continue
+        lost = baseline.accuracy.mean - row.accuracy.mean
+        loss = f"Losing {100 * lost:.2f} points" if round(lost, 4) > 0 else "Losing no accuracy"
+        less = f"{percent(1 - row.energy_j / baseline.energy_j)} less than {baseline.precision}"
+        found.append(f"{loss}: {row.precision}, {si(row.energy_j, 'J')} an image, {less}.")
+    return tuple(found)
+
+
 def step_sentence(step: Step) -> str:
     """What each bit between two widths of fixed point costs."""
     energy, area = abs(step.energy_j_a_bit), abs(step.area_mm2_a_bit)
