@@ -185,8 +185,12 @@ def test_a_study_that_is_not_finished_says_so(make_results: Make, make_point: Ma
     assert cautions(facts(records | {"failed_points": []}))[0] == "1 of 3 planned points are here."
 
 
-def test_the_papers_precisions_and_several_seeds_in_the_command(results: dict[str, Any]) -> None:
-    assert "--precisions paper --out" in command(facts(results))
+def test_the_command_has_what_differs_from_its_defaults(results: dict[str, Any]) -> None:
     for point in results["points"]:
         point["seed"] = 3
-    assert "--precisions paper --seeds 3 --out" in command(facts(results))
+    results["data"]["name"] = "my digits.npz"
+    results |= {"technology": "sky130", "tile": {"preset": "hashemi2017"}}
+    assert command(facts(results)) == (
+        "bitwatt study --network lenet --data 'my digits.npz' --precisions paper --seeds 3 --technology sky130 "
+        "--preset hashemi2017 --out DIR"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any
@@ -201,10 +202,17 @@ def command(facts: Facts) -> str:
     precisions = ",".join(dict.fromkeys(point.precision for point in results.points))
     if precisions == ",".join(map(str, PAPER)):
         precisions = "paper"
-    networks = ",".join(dict.fromkeys(point.network for point in results.points))
-    seeds = ",".join(map(str, sorted({point.seed for point in results.points})))
-    what = f"--network {networks} --data {results.data.name} --precisions {precisions}"
-    return f"bitwatt study {what}{'' if seeds == '0' else f' --seeds {seeds}'} --out DIR"
+    asked = {
+        "--network": ",".join(dict.fromkeys(point.network for point in results.points)),
+        "--data": results.data.name,
+        "--precisions": precisions,
+        "--seeds": ",".join(map(str, sorted({point.seed for point in results.points}))),
+        "--technology": results.technology,
+        "--preset": str(results.tile.get("preset", "modern")),
+    }
+    left_out = {"--seeds": "0", "--technology": "nangate45", "--preset": "modern"}
+    words = [f"{name} {shlex.quote(value)}" for name, value in asked.items() if left_out.get(name) != value]
+    return f"bitwatt study {' '.join(words)} --out DIR"
 
 
 def _result(row: Row) -> str:
