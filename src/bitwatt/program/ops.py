@@ -82,7 +82,7 @@ class Requantize:
 
 @dataclass(frozen=True, eq=False)
 class Relu:
-    """max(n, 0)."""
+    """max(n, 0); float32: x where x > 0, else +0."""
 
     name: str
     input: str
@@ -90,7 +90,7 @@ class Relu:
 
 @dataclass(frozen=True, eq=False)
 class MaxPool2d:
-    """Largest of each window, as `torch.nn.MaxPool2d`; padding never wins."""
+    """Largest of each window, as `torch.nn.MaxPool2d`; padding never wins, and of equals the first does."""
 
     name: str
     input: str
@@ -102,10 +102,11 @@ class MaxPool2d:
 
 @dataclass(frozen=True, eq=False)
 class AvgPool2d:
-    """Sum of each window divided by its count, the quotient rounded half to even; exponent unchanged.
+    """Sum of each window divided by its count, moved to the grid's nearest integer; exponent unchanged.
 
-    The count is `torch.nn.AvgPool2d`'s: with count_include_pad the window clipped to the padded map, without
-    it the window clipped to the map. float32: the sum in window order times the float32 nearest 1 / count.
+    For fixed point that is the quotient rounded half to even; elsewhere ties go to the even code. The count is `torch.nn.AvgPool2d`'s: with count_include_pad the window clipped to the padded map, without
+    it the window clipped to the map. float32: the sum in window order (of what lies in the map) times the
+    float32 nearest to 1 / count.
     """
 
     name: str

@@ -1,0 +1,128 @@
+"""How large the integers of a program can get, proved from its weights and formats, operation by operation.
+
+Let an output be the sum of w_i x_i and a bias b, with every x_i in [lo, hi]. Whatever subset of the terms has
+been added, in whatever order, the sum lies in
+
+    [sum of min(0, w_i lo, w_i hi) + min(0, b),  sum of max(0, w_i lo, w_i hi) + max(0, b)],
+
+because a term that is missing counts 0. So arithmetic that is exact for every integer of that interval is
+exact at every step of any order of addition, fused or not. (Not of algorithms that add other things than the
+terms: Winograd's and Strassen's are excluded.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitwatt.formats import Float32
+from bitwatt.program import ops
+from bitwatt.program.inference import spread
+from bitwatt.program.program import Program
+from bitwatt.program.rounding import nearest_integer
+
+
+@dataclass(frozen=True)
+class Range:
+    """The integers from low to high, both included."""
+
+    low: int
+    high: int
+
+    @property
+    def magnitude(self) -> int:
+        """Largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def bits(self) -> int:
+        """Width of the narrowest two's complement word that holds them all."""
+        return max(_signed_bits(self.low), _signed_bits(self.high))
+
+    def with_zero(self) -> Range:
+        """The least range that holds these integers and zero."""
+        return Range(min(self.low, 0), max(self.high, 0))
+
+
+def _signed_bits(value: int) -> int:
+    return (value if value >= 0 else ~value).bit_length() + 1
+
+
+def hull(ranges: list[Range]) -> Range:
+    """The least range that holds all of them."""
+    return Range(min(r.low for r in ranges), max(r.high for r in ranges))
+
+
+def partial_sums(
+    weight: NDArray[np.generic], bias: NDArray[np.generic] | None, values: Range
+) -> list[Range]:
+    """For each output, where every partial sum lies, the whole sum included; see the module's docstring.
+
+    weight: (outputs, ...); values: where the inputs lie.
+    """
+    rows = weight.reshape(weight.shape[0], -1).astype(np.int64)
+    positive = np.maximum(rows, 0).sum(axis=1).tolist()
+    negative = np.minimum(rows, 0).sum(axis=1).tolist()
+    biases = [0] * len(positive) if bias is None else bias.tolist()
+    low, high = values.with_zero().low, values.with_zero().high
+    return [
+        Range(p * low + n * high + min(int(b), 0), p * high + n * low + max(int(b), 0))
+        for p, n, b in zip(positive, negative, biases, strict=True)
+    ]
+
+
+def value_ranges(program: Program) -> dict[str, tuple[Range, ...]]:
+    """Where the integers of each value lie: one range for all of it, or one for each channel of an accumulator.
+
+    The images, which are no integers, are left out; a float32 program has none at all and gives {}.
+    """
+    found: dict[str, tuple[Range, ...]] = {}
+    for op in program.ops:
+        if isinstance(program.types[op.name].format, Float32):
+            return {}
+        found[op.name] = _range_after(op, found.get(op.input, ()), program)
+    return found
+
+
+def _range_after(op: ops.Op, source: tuple[Range, ...], program: Program) -> tuple[Range, ...]:
+    match op:
+        case ops.Quantize():
+            return (Range(op.format.smallest_integer, op.format.largest_integer),)
+        case ops.Conv2d() | ops.Linear():
+            return tuple(partial_sums(op.weight, op.bias, source[0]))
+        case ops.Requantize():
+            shifts = spread(op.shift, program.types[op.name].shape[0])
+            return (
+                hull(
+                    [
+                        Range(nearest_integer(r.low, s, op.format), nearest_integer(r.high, s, op.format))
+                        for r, s in zip(source, shifts, strict=True)
+                    ]
+                ),
+            )
+        case ops.Relu():
+            return (Range(max(source[0].low, 0), max(source[0].high, 0)),)
+        case ops.AvgPool2d():
+            return (source[0].with_zero(),)  # padding may be counted in
+        case ops.MaxPool2d() | ops.Flatten():
+            return source
+
+
+def accumulator_bits(program: Program) -> dict[str, int]:
+    """Width of each layer's accumulator in two's complement, so that no partial sum overflows.
+
+    By the layer's name; {} for a float32 program.
+    """
+    ranges = value_ranges(program)
+    return {
+        op.name: hull(list(ranges[op.name])).bits
+        for op in program.ops
+        if isinstance(op, ops.Conv2d | ops.Linear) and op.name in ranges
+    }
+
+
+def largest_magnitude(ranges: tuple[Range, ...] | list[Range]) -> int:
+    """Largest absolute value within any of them."""
+    return max(r.magnitude for r in ranges)

@@ -1,0 +1,103 @@
+"""A program executed fast, and exactly: on every input the same integers as `bitwatt.program.reference`.
+
+The arithmetic is floating point, wherever `bitwatt.program.bounds` proves that it cannot round; `explain` says
+for each layer which arithmetic that is and why. Everything runs on the processor, where the proofs hold.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from bitwatt.errors import RequestError
+from bitwatt.program import float_order
+from bitwatt.program.inference import INPUT
+from bitwatt.program.kernels import exact_arithmetic
+from bitwatt.program.planning import Plan, make_plan
+from bitwatt.program.program import Program
+
+BATCH = 128
+"""Images computed at a time: bounds the memory, and keeps a layer's maps near the processor."""
+
+_plans: WeakKeyDictionary[Program, Plan] = WeakKeyDictionary()
+
+
+def execute(program: Program, images: Tensor) -> Tensor:
+    """Logits, float64 (count, classes), each exactly integer * 2**exponent.
+
+    images: real numbers, (count, *program.input_shape), on any device; the logits are on the processor.
+    Raises `RequestError` for another shape, for NaN, or for no images.
+    """
+    images = checked_images(program, images)
+    if program.is_float:
+        return float_order.execute(program, images).to(torch.float64)
+    plan = plan_of(program)
+    with exact_arithmetic():
+        parts = [_run(plan, batch)[program.output] for batch in images.split(BATCH)]
+        scale = torch.tensor([2.0**e for e in program.types[program.output].exponent], dtype=torch.float64)
+        logits = torch.cat(parts).to(torch.float64)
+        logits *= scale.reshape(-1, *[1] * (logits.dim() - 2))
+    return logits.clone()
+
+
+def trace(program: Program, images: Tensor) -> dict[str, Tensor]:
+    """Every value that is no accumulator, by name: int64 (count, *shape); float32 in a float32 program.
+
+    It is computed as `execute` does it, one operation at a time. Raises as `execute` does.
+    """
+    images = checked_images(program, images)
+    if program.is_float:
+        return float_order.trace(program, images)
+    plan = make_plan(program, fuse=False)
+    with exact_arithmetic():
+        parts = [_run(plan, batch, keep=True) for batch in images.split(BATCH)]
+    return {
+        name: torch.cat([part[name] for part in parts]).to(torch.int64) for name in parts[0] if name != INPUT
+    }
+
+
+def explain(program: Program) -> str:
+    """One line a layer: in what arithmetic it is computed, and the bound that proves it exact."""
+    if program.is_float:
+        return f"float32, every operation rounded, in the order of a tree of {program.lanes} lanes"
+    carriers = plan_of(program).carriers
+    width = max((len(name) for name in carriers), default=0)
+    return "\n".join(f"{name:{width}}  {carrier}" for name, carrier in carriers.items())
+
+
+def plan_of(program: Program) -> Plan:
+    """How the program is executed; made once."""
+    plan = _plans.get(program)
+    if plan is None:
+        plan = _plans[program] = make_plan(program)
+    return plan
+
+
+def checked_images(program: Program, images: Tensor) -> Tensor:
+    """The images in float32 or float64 on the processor; `RequestError` where they are no input of the program."""
+    wanted = tuple(program.input_shape)
+    if images.dim() != len(wanted) + 1 or tuple(images.shape[1:]) != wanted or len(images) == 0:
+        raise RequestError(
+            f"the program takes one or more images, (count, {', '.join(map(str, wanted))}); "
+            f"got shape {tuple(images.shape)}"
+        )
+    images = images.detach().cpu()
+    if images.dtype not in (torch.float32, torch.float64):
+        images = images.to(torch.float64)
+    bad = int(torch.isnan(images).flatten(1).any(dim=1).sum())
+    if bad:
+        raise RequestError(f"{bad} of {len(images)} images hold NaN, which stands on no grid")
+    return images
+
+
+def _run(plan: Plan, images: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
+    """Values by name; only the last one unless `keep`."""
+    last_read = {step.input: position for position, step in enumerate(plan.steps)}
+    values = {INPUT: images}
+    for position, step in enumerate(plan.steps):
+        values[step.name] = step.run(values[step.input])
+        if not keep and last_read[step.input] == position:
+            del values[step.input]
+    return values

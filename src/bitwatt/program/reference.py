@@ -1,0 +1,173 @@
+"""A program executed plainly, in whole numbers: the specification of what every other execution must give.
+
+Arrays are of int64, or of Python integers (dtype object) where int64 could overflow. Maps are (count, channels,
+height, width). Slow on purpose: one short function an operation, and no trick that needs a proof. float32
+programs are in `bitwatt.program.reference_float32`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bitwatt.formats import Format
+from bitwatt.program import ops
+from bitwatt.program.inference import INPUT
+from bitwatt.program.program import Program
+from bitwatt.program.rounding import Integers, nearest, shifted
+
+
+def logits(program: Program, images: ArrayLike) -> NDArray[np.float64]:
+    """What `program(images)` must return: float64 (count, classes), each integer * 2**exponent.
+
+    images: reals, (count, *input_shape), without NaN.
+    """
+    integers = trace(program, images)[program.output].astype(np.float64)
+    exponent = np.array(program.types[program.output].exponent)
+    return np.ldexp(integers, exponent.reshape(-1, *[1] * (integers.ndim - 2)))
+
+
+def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
+    """Every value of the program but the images, by name, as integers (accumulators too)."""
+    values: dict[str, Integers] = {INPUT: np.asarray(images, dtype=np.float64)}
+    for op in program.ops:
+        source = values[op.input]
+        match op:
+            case ops.Quantize():
+                values[op.name] = quantize(op, source)
+            case ops.Conv2d():
+                values[op.name] = convolve(op, source)
+            case ops.Linear():
+                values[op.name] = connect(op, source)
+            case ops.Requantize():
+                values[op.name] = requantize(op, source)
+            case ops.Relu():
+                values[op.name] = np.maximum(source, 0)
+            case ops.MaxPool2d():
+                values[op.name] = max_pool(op, source)
+            case ops.AvgPool2d():
+                values[op.name] = average_pool(op, source, _format(program, op))
+            case ops.Flatten():
+                values[op.name] = flatten(source)
+    del values[INPUT]
+    return values
+
+
+def quantize(op: ops.Quantize, reals: NDArray[np.float64]) -> Integers:
+    """Reals to the grid's nearest integers, by the format's own definition."""
+    unit = op.format.unit_exponent
+    return op.format.integers(op.format.encode(np.ldexp(reals, unit - op.exponent)))
+
+
+def convolve(op: ops.Conv2d, x: Integers) -> Integers:
+    """Sums over kernel positions and input channels, group by group; the bias first."""
+    outputs, taken, height, width = op.weight.shape
+    x = _wide_enough(op, x)
+    down, across = op.stride
+    x = padded(x, op.padding)
+    made = [
+        ops.convolved_size(x.shape[2 + a], (height, width)[a], op.stride[a], 0, op.dilation[a]) for a in (0, 1)
+    ]
+    sums = np.zeros((x.shape[0], outputs, *made), dtype=x.dtype)
+    if op.bias is not None:
+        sums += op.bias.astype(x.dtype)[:, None, None]
+    for group, row, column in product(range(op.groups), range(height), range(width)):
+        start_row, start_column = row * op.dilation[0], column * op.dilation[1]
+        rows = slice(start_row, start_row + (made[0] - 1) * down + 1, down)
+        columns = slice(start_column, start_column + (made[1] - 1) * across + 1, across)
+        mine = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
+        for channel in range(taken):
+            inputs = x[:, None, group * taken + channel, rows, columns]
+            sums[:, mine] += op.weight[mine, channel, row, column].astype(x.dtype)[:, None, None] * inputs
+    return sums
+
+
+def padded(x: Integers, padding: ops.Pair) -> Integers:
+    """Zeros around each map. (`np.pad` would put int64 among Python integers.)"""
+    (top, left), (count, channels, height, width) = padding, x.shape
+    result = np.zeros((count, channels, height + 2 * top, width + 2 * left), dtype=x.dtype)
+    result[:, :, top : top + height, left : left + width] = x
+    return result
+
+
+def connect(op: ops.Linear, x: Integers) -> Integers:
+    """x @ weight.T + bias."""
+    x = _wide_enough(op, x)
+    sums = x @ op.weight.T.astype(x.dtype)
+    return sums if op.bias is None else sums + op.bias.astype(x.dtype)
+
+
+def _wide_enough(op: ops.Weighted, x: Integers) -> Integers:
+    """The inputs in int64 where no sum can leave 62 bits, else in Python integers."""
+    largest = int(np.abs(x).max(initial=0))
+    weights = np.abs(op.weight.astype(object)).reshape(op.weight.shape[0], -1).sum(axis=1).max()
+    bias = 0 if op.bias is None else int(np.abs(op.bias.astype(object)).max())
+    return x.astype(np.int64 if largest * int(weights) + bias < 2**62 else object)
+
+
+def requantize(op: ops.Requantize, sums: Integers) -> Integers:
+    """sums * 2**-shift to the grid's nearest integers; channels are the second axis."""
+    shift = np.array(op.shift).reshape(-1, *[1] * (sums.ndim - 2))
+    return nearest(*shifted(sums, shift), op.format).astype(np.int64)
+
+
+def max_pool(op: ops.MaxPool2d, x: Integers) -> Integers:
+    """The largest integer of each window."""
+    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=x.dtype)
+    for place, window, _ in windows(op, x):
+        result[:, :, *place] = window.max(axis=(2, 3))
+    return result
+
+
+def average_pool(op: ops.AvgPool2d, x: Integers, format: Format) -> Integers:
+    """The sum of each window over its count, moved to the grid."""
+    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=x.dtype)
+    for place, window, count in windows(op, x):
+        total = window.sum(axis=(2, 3))
+        result[:, :, *place] = nearest(total, np.full_like(total, count), format)
+    return result
+
+
+def flatten(x: Integers) -> Integers:
+    """Channels fastest."""
+    return np.moveaxis(x, 1, -1).reshape(x.shape[0], -1)
+
+
+Place = tuple[int, int]
+
+
+def windows(op: ops.Pool, x: Integers) -> Iterator[tuple[Place, Integers, int]]:
+    """For each place of the pooled map: the part of its window that lies in the map, and torch's count."""
+    height, width = x.shape[2:]
+    for place in product(*(range(length) for length in pooled_shape(op, x))):
+        (top, bottom, tall), (left, right, wide) = (
+            _span(op, axis, place[axis], (height, width)[axis]) for axis in (0, 1)
+        )
+        window = x[:, :, top:bottom, left:right]
+        counts_padding = isinstance(op, ops.AvgPool2d) and op.count_include_pad
+        yield place, window, tall * wide if counts_padding else (bottom - top) * (right - left)
+
+
+def _span(op: ops.Pool, axis: int, place: int, size: int) -> tuple[int, int, int]:
+    """Where a window starts and ends within the map, and its length clipped to the padded map."""
+    start = place * op.stride[axis] - op.padding[axis]
+    end = min(start + op.kernel[axis], size + op.padding[axis])
+    return max(start, 0), min(end, size), end - start
+
+
+def pooled_shape(op: ops.Pool, x: Integers) -> tuple[int, int]:
+    """Height and width of the pooled map."""
+    height, width = (
+        ops.pooled_size(x.shape[2 + a], op.kernel[a], op.stride[a], op.padding[a], op.ceil_mode) for a in (0, 1)
+    )
+    return height, width
+
+
+def _format(program: Program, op: ops.Op) -> Format:
+    found = program.types[op.name].format
+    if found is None:
+        raise TypeError(f"'{op.name}' has no format")
+    return found

@@ -1,0 +1,122 @@
+"""A float32 program executed plainly: the specification of `bitwatt.program.float_order`, every bit of it.
+
+Maps are (count, channels, height, width), numpy float32. Each operation of the tile rounds to float32, and then
+makes zero, of its sign, of what is subnormal.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bitwatt.program import ops
+from bitwatt.program.inference import INPUT
+from bitwatt.program.program import Program
+from bitwatt.program.reference import flatten, pooled_shape, windows
+
+Floats = NDArray[np.float32]
+
+
+def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
+    """Every value of the program but the images, by name."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values: dict[str, Floats] = {INPUT: np.asarray(images)}
+        for op in program.ops:
+            source = values[op.input]
+            match op:
+                case ops.Quantize():
+                    values[op.name] = flushed(source.astype(np.float32))
+                case ops.Conv2d():
+                    values[op.name] = convolve(op, source, program.lanes)
+                case ops.Linear():
+                    values[op.name] = neurons(source, op.weight, op.bias, program.lanes)
+                case ops.Relu():
+                    values[op.name] = np.where(source > 0, source, np.float32(0))
+                case ops.MaxPool2d() | ops.AvgPool2d():
+                    values[op.name] = pool(op, source)
+                case ops.Flatten():
+                    values[op.name] = flatten(source)
+                case ops.Requantize():
+                    raise TypeError("a float32 program has no Requantize")
+    del values[INPUT]
+    return values
+
+
+def flushed(x: Floats) -> Floats:
+    """Subnormals to zero of their sign."""
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)
+
+
+def neurons(
+    inputs: Floats, weight: NDArray[np.generic], bias: NDArray[np.generic] | None, lanes: int
+) -> Floats:
+    """inputs: (..., window), weight: (outputs, window) -> (..., outputs)."""
+    made = [
+        neuron(inputs, weight[output], None if bias is None else bias[output], lanes)
+        for output in range(weight.shape[0])
+    ]
+    return np.stack(made, axis=-1)
+
+
+def neuron(
+    inputs: Floats, weight: NDArray[np.generic], bias: np.generic | None, lanes: int
+) -> Floats:
+    """One output: products, a tree for each group of lanes, the accumulator, the bias."""
+    window = weight.shape[0]
+    products = np.zeros((*inputs.shape[:-1], -(-window // lanes) * lanes), dtype=np.float32)
+    products[..., :window] = flushed(inputs * flushed(weight.astype(np.float32)))
+    accumulator = None
+    for start in range(0, window, lanes):
+        level = products[..., start : start + lanes]
+        while level.shape[-1] > 1:
+            half = level.shape[-1] // 2
+            level = flushed(level[..., :half] + level[..., half:])
+        group = level[..., 0]
+        accumulator = group if accumulator is None else flushed(accumulator + group)
+    if accumulator is None:
+        raise ValueError("a neuron needs at least one input")
+    return accumulator if bias is None else flushed(accumulator + flushed(np.float32(bias)))
+
+
+def convolve(op: ops.Conv2d, x: Floats, lanes: int) -> Floats:
+    """Each window flattened kernel row by kernel row, column by column, channels fastest."""
+    outputs, taken, tall, wide = op.weight.shape
+    (top, left), (down, across) = op.padding, op.stride
+    x = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    rows, columns = (
+        ops.convolved_size(x.shape[2 + a], (tall, wide)[a], op.stride[a], 0, op.dilation[a]) for a in (0, 1)
+    )
+    result = np.empty((x.shape[0], outputs, rows, columns), dtype=np.float32)
+    share = outputs // op.groups
+    for group, row, column in product(range(op.groups), range(rows), range(columns)):
+        vertical = slice(row * down, row * down + op.dilation[0] * (tall - 1) + 1, op.dilation[0])
+        horizontal = slice(column * across, column * across + op.dilation[1] * (wide - 1) + 1, op.dilation[1])
+        window = x[:, group * taken : (group + 1) * taken, vertical, horizontal]
+        mine = slice(group * share, (group + 1) * share)
+        result[:, mine, row, column] = neurons(
+            window.transpose(0, 2, 3, 1).reshape(x.shape[0], -1),
+            op.weight[mine].transpose(0, 2, 3, 1).reshape(share, -1),
+            None if op.bias is None else op.bias[mine],
+            lanes,
+        )
+    return result
+
+
+def pool(op: ops.Pool, x: Floats) -> Floats:
+    """Largest (of equals the first), or the sum in window order times the float32 nearest to 1 / count."""
+    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=np.float32)
+    for place, window, count in windows(op, x):
+        elements = window.reshape(*window.shape[:2], -1)
+        made = elements[..., 0]
+        for index in range(1, elements.shape[-1]):
+            element = elements[..., index]
+            if isinstance(op, ops.MaxPool2d):
+                made = np.where(element > made, element, made)
+            else:
+                made = flushed(made + element)
+        if isinstance(op, ops.AvgPool2d):
+            made = flushed(made * np.float32(1 / count))
+        result[:, :, *place] = made
+    return result
