@@ -27,8 +27,8 @@ class Library:
     """A liberty library whose cells are read when they are first asked for.
 
     `time_s`, `capacitance_f`, `leakage_w` are the SI values of the file's units; `voltage_v` is its nominal
-    supply; `default_wire_load` names the wire load model that the file chooses for itself, if any. `sha256`
-    is the digest of the (uncompressed) text.
+    supply. `inverter` names its smallest inverter, `default_wire_load` the wire load model that the file
+    chooses for itself, if any. `sha256` is the digest of the (uncompressed) text.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Library:
     time_s: float
     capacitance_f: float
     leakage_w: float
+    inverter: str
     default_wire_load: str | None
     text: str = field(repr=False)
     _cells: dict[str, Group] = field(repr=False, hash=False)
@@ -90,7 +91,7 @@ def read_liberty(path: Path) -> Library:
 def parse_liberty(text: str, source: str) -> Library:
     """`read_liberty` on a text already in memory; `source` is what messages call it."""
     group = parse_groups(text, source)
-    library = Library(
+    return Library(
         name=group.args[0] if group.args else source,
         source=source,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -99,6 +100,7 @@ def parse_liberty(text: str, source: str) -> Library:
         time_s=_unit(group, "time_unit", "s", source),
         capacitance_f=_capacitance_unit(group, source),
         leakage_w=_unit(group, "leakage_power_unit", "W", source),
+        inverter=_smallest_inverter(group.each("cell"), source),
         default_wire_load=group.attributes.get("default_wire_load"),
         text=text,
         _cells={cell.args[0]: cell for cell in group.each("cell")},
@@ -110,29 +112,34 @@ def parse_liberty(text: str, source: str) -> Library:
             default_capacitance=float(group.attributes.get("default_input_pin_cap", 0.0)),
         ),
     )
-    _check_mappable(library, source)
-    return library
 
 
-def _check_mappable(library: Library, source: str) -> None:
-    """Raise unless the library has what synthesis cannot do without."""
-    cells = library._cells.values()
+def _smallest_inverter(cells: list[Group], source: str) -> str:
+    """The name of the inverter of least area.
+
+    Raises `DataError` where blocks cannot be mapped to these cells: no flip-flop or no inverter.
+    """
     if not any(cell.each("ff") for cell in cells):
         raise DataError(
             f"{source} has no flip-flop (a cell with an 'ff' group); registers cannot be mapped to it"
         )
-    for cell in cells:
-        pins = cell.each("pin")
-        functions = [pin.attributes["function"] for pin in pins if "function" in pin.attributes]
-        inputs = [pin for pin in pins if pin.attributes.get("direction") == "input"]
-        if len(inputs) == 1 and len(functions) == 1 and not cell.each("ff"):
-            expression = parse_expression(functions[0])
-            if len(expression.names) == 1 and expression(1, 0) == 1 and expression(1, 1) == 0:
-                return
-    raise DataError(
-        f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
-        "be mapped to it"
-    )
+    inverters = [cell for cell in cells if _is_inverter(cell)]
+    if not inverters:
+        raise DataError(
+            f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
+            "be mapped to it"
+        )
+    return min(inverters, key=lambda cell: float(cell.attributes.get("area", "inf"))).args[0]
+
+
+def _is_inverter(cell: Group) -> bool:
+    pins = cell.each("pin")
+    functions = [pin.attributes["function"] for pin in pins if "function" in pin.attributes]
+    inputs = [pin for pin in pins if pin.attributes.get("direction") == "input"]
+    if len(inputs) != 1 or len(functions) != 1 or cell.each("ff"):
+        return False
+    expression = parse_expression(functions[0])
+    return len(expression.names) == 1 and expression(1, 0) == 1 and expression(1, 1) == 0
 
 
 def _unit(group: Group, name: str, symbol: str, source: str) -> float:

@@ -17,14 +17,19 @@ from bitwatt.technology.toolchain import yosys_version
 _SOURCE_ATTRIBUTE = re.compile(r'^\s*attribute \\src "[^"\n]*"\n', re.MULTILINE)
 _TOP_NAME = re.compile(r"[A-Za-z_]\w*")
 
-# Flattening and Booth recoding: see `synth -help`. The JSON is written while ports are still vectors; then
-# ports are split into bits, because the OpenSTA of Debian 12 does not read signed wires or concatenations.
+# Flattening and Booth recoding: see `synth -help`. With a driving cell given, abc buffers nets of large
+# fan-out and sizes gates for the clock; without one, transitions run far beyond the library's own limit. The
+# JSON is written while ports are still vectors; then ports are split into bits, because the OpenSTA of
+# Debian 12 does not read signed wires or concatenations.
 _SCRIPT = """\
 read_rtlil design.rtlil
 hierarchy -check -top {top}
 synth -flatten -booth -top {top}
 {clock_gating}dfflibmap -liberty cells.lib
-abc -liberty cells.lib -D {period_ps}
+write_file abc.constr <<EOT
+set_driving_cell {inverter}
+EOT
+abc -liberty cells.lib -constr abc.constr -D {period_ps}
 opt_clean -purge
 tee -q -o stat.json stat -liberty cells.lib -json
 rename -hide */w:* */c:*
@@ -82,7 +87,9 @@ def plan_synthesis(
     if not 0 < clock_hz < 1e12:
         raise RequestError(f"block '{name}': clock_hz must lie between 0 and 1e12, got {clock_hz}")
     gating = "clockgate -liberty cells.lib\n" if clock_gating else ""
-    script = _SCRIPT.format(top=top, period_ps=round(1e12 / clock_hz), clock_gating=gating)
+    script = _SCRIPT.format(
+        top=top, inverter=library.inverter, period_ps=round(1e12 / clock_hz), clock_gating=gating
+    )
     return SynthesisPlan(
         name, top, without_source_locations(rtlil), script, library, f"pyosys {yosys_version()}"
     )
