@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from bitwatt.report.axes import accuracy_axis, energy_axis, nice_step
-from bitwatt.report.facts import Row, facts
+from bitwatt.report.facts import facts
+from bitwatt.report.rows import Row
 
 Make = Callable[..., dict[str, Any]]
 

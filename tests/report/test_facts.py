@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from bitwatt.report.facts import Facts, Row, facts
+from bitwatt.report.facts import Facts, facts
 from bitwatt.report.interval import wilson
+from bitwatt.report.rows import Row
 
 Make = Callable[..., dict[str, Any]]
 

@@ -191,6 +191,6 @@ def test_the_command_has_what_differs_from_its_defaults(results: dict[str, Any])
     results["data"]["name"] = "my digits.npz"
     results |= {"technology": "sky130", "tile": {"preset": "hashemi2017"}}
     assert command(facts(results)) == (
-        "bitwatt study --network lenet --data 'my digits.npz' --precisions paper --seeds 3 --technology sky130 "
-        "--preset hashemi2017 --out DIR"
+        "bitwatt study --network lenet --data 'my digits.npz' --precisions paper --seeds 3 "
+        "--technology sky130 --preset hashemi2017 --out DIR"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bitwatt.report.facts import Facts, Group, Row, facts
+from bitwatt.report.facts import Facts, Group, facts
 from bitwatt.report.records import check_results, read_results
+from bitwatt.report.rows import Row
 
 if TYPE_CHECKING:
     from bitwatt.report.console import console_table, summary

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from bitwatt.report.facts import Row
 from bitwatt.report.quantities import Unit, unit_for
+from bitwatt.report.rows import Row
 
 STRETCH_BEYOND = 0.10
 """A spread of accuracy (as a share) beyond which the axis is stretched towards 100 %."""

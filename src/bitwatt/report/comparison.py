@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bitwatt.report.facts import REFERENCE, Group, Row
+from bitwatt.report.facts import REFERENCE, Group
 from bitwatt.report.prose import network_label
 from bitwatt.report.published import CLOCK_HZ, TECHNOLOGY, Published, published, same_data
 from bitwatt.report.quantities import si, whole
 from bitwatt.report.records import Results
+from bitwatt.report.rows import Row
 
 
 @dataclass(frozen=True)

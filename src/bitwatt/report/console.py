@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bitwatt.report.facts import REFERENCE, Facts, Group, Row, facts
+from bitwatt.report.facts import REFERENCE, Facts, Group, facts
 from bitwatt.report.prose import cautions, group_label, headline
 from bitwatt.report.quantities import percent, significant, unit_for
+from bitwatt.report.rows import Row
 
 
 def console_table(results: Mapping[str, Any], within: float = 0.01) -> Lines:

@@ -15,10 +15,11 @@ from bitwatt.errors import RequestError, unknown_name
 from bitwatt.report.atomic import write_atomic
 from bitwatt.report.axes import AccuracyAxis, EnergyAxis, accuracy_axis, energy_axis
 from bitwatt.report.components import component, stacking_order
-from bitwatt.report.facts import Facts, Group, Part, Row, facts
+from bitwatt.report.facts import Facts, Group, facts
 from bitwatt.report.labels import Box, Mark, label_marks
 from bitwatt.report.prose import group_label
 from bitwatt.report.quantities import Unit, unit_for
+from bitwatt.report.rows import Part, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

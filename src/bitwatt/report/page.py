@@ -26,9 +26,10 @@ from bitwatt.report import prose, published
 from bitwatt.report.atomic import write_atomic
 from bitwatt.report.comparison import Comparison, compare
 from bitwatt.report.components import COMPONENTS, Component, component, stacking_order
-from bitwatt.report.facts import REFERENCE, Facts, Group, LayerCost, Part, Row, facts
+from bitwatt.report.facts import REFERENCE, Facts, Group, facts
 from bitwatt.report.provenance import KINDS
 from bitwatt.report.quantities import Unit, percent, points, si, significant, unit_for, whole
+from bitwatt.report.rows import LayerCost, Part, Row
 from bitwatt.report.scatter import accuracy_energy_svg
 
 

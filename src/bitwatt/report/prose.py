@@ -9,8 +9,9 @@ from typing import Any
 
 from bitwatt.formats import PAPER
 from bitwatt.report.components import component
-from bitwatt.report.facts import REFERENCE, Facts, Group, Part, Row, Step
+from bitwatt.report.facts import REFERENCE, Facts, Group, Step
 from bitwatt.report.quantities import percent, points, si, significant, whole
+from bitwatt.report.rows import Part, Row
 
 _NETWORKS = {"lenet": "LeNet", "convnet": "ConvNet", "alex": "ALEX", "alex+": "ALEX+", "alex++": "ALEX++"}
 

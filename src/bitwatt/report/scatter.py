@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from bitwatt.report.axes import AccuracyAxis, EnergyAxis, accuracy_axis, energy_axis
-from bitwatt.report.facts import Group, Row
+from bitwatt.report.facts import Group
 from bitwatt.report.labels import Box, Mark, label_marks
 from bitwatt.report.quantities import percent, points, si
+from bitwatt.report.rows import Row
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 18.0, 26.0, 50.0
 _LABEL_HEIGHT = 16.0
