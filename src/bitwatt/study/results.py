@@ -117,9 +117,13 @@ class Results(_Record):
     failed_points: list[str]
     points: list[PointRecord]
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
     def text(self) -> str:
         """As it is written: keys in the order of the schema, floats by their shortest exact decimal."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
+        return json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
 
 
 def write_results(results: Results, path: Path) -> None:

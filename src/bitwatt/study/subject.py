@@ -37,6 +37,22 @@ def build_network(name: str, seed: int) -> nn.Module:
     return networks.create(plain, seed=seed, width=float(width) if star else 1.0)
 
 
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Put the weights of a safetensors file into a network. Raises `RequestError`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise RequestError(f"there is no weights file '{path}'") from None
+    except SafetensorError as error:
+        raise RequestError(f"'{path}' is not a safetensors file, or is damaged: {error}") from None
+    except RuntimeError as error:
+        raise RequestError(f"the weights in '{path}' are not of this network: {error}") from None
+    network_digest(str(path), network)
+
+
 def load_data(name: str, data_dir: Path | None, held_out: float) -> Data:
     """The data of that name; with `held_out`, tested on that share of its training images.
 

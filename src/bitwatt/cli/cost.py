@@ -1,0 +1,87 @@
+"""`bitwatt cost`: what one image costs on a tile, by component and by layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitwatt.cli.arguments import Json, Preset, ProgramFile, Technology, example
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bitwatt.costing import Cost
+
+_EPILOG = example(
+    "bitwatt cost lenet-fixed8.bitwatt",
+    "bitwatt cost lenet-fixed8.bitwatt --preset hashemi2017 --rows 128 --json",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("cost", epilog=_EPILOG)(cost)
+
+
+def cost(
+    program: ProgramFile,
+    technology: Technology = "nangate45",
+    preset: Preset = "modern",
+    neurons: Annotated[int | None, typer.Option(help="Neurons of the tile.")] = None,
+    synapses: Annotated[int | None, typer.Option(help="Synapses of a neuron.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of each buffer.")] = None,
+    clock_hz: Annotated[float | None, typer.Option(help="Clock frequency in Hz.")] = None,
+    json: Json = False,
+) -> None:
+    """Cost one image of a program on a tile: energy, power, area, memory, cycles."""
+    from bitwatt.cli.output import print_json, print_result
+    from bitwatt.costing import cost as cost_program
+    from bitwatt.program import load
+    from bitwatt.study.tile_plan import TilePlan
+
+    loaded = load(program)
+    plan = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows, clock_hz=clock_hz)
+    found = cost_program(loaded, plan.tile(loaded.precision), technology=technology)
+    if json:
+        about = {"network": loaded.network, "precision": loaded.precision, "technology": technology}
+        print_json({**about, "preset": preset, **asdict(found)})
+        return
+    print_result(f"{loaded.network} {loaded.precision} on the {preset} tile, {technology}, one image:")
+    print_result(*_tables(found))
+
+
+def _tables(found: Cost) -> list[RenderableType]:
+    from bitwatt.cli.output import table
+    from bitwatt.report.quantities import percent, si, whole
+
+    totals = table("", ">")
+    totals.add_row("energy", si(found.energy_j, "J"))
+    totals.add_row("power", si(found.power_w, "W"))
+    totals.add_row("area", f"{found.area_mm2:.4g} mm²")
+    totals.add_row("time", si(found.runtime_s, "s"))
+    totals.add_row("cycles", whole(found.cycles))
+    for name, count in found.memory_bytes.items():
+        totals.add_row(f"{name.replace('_', ' ')} memory", f"{whole(count)} B")
+    parts = table("component", ">energy", ">share", ">area mm²")
+    for name, energy in found.energy_j_by_component.items():
+        area = found.area_mm2_by_component.get(name)
+        share = energy / found.energy_j
+        parts.add_row(
+            name.replace("_", " "), si(energy, "J"), percent(share), "" if area is None else f"{area:.4g}"
+        )
+    layers = table("layer", "kind", ">macs", ">cycles", ">busy", ">energy")
+    for layer in found.by_layer:
+        layers.add_row(
+            layer["name"],
+            layer["kind"],
+            whole(layer["macs"]),
+            whole(layer["cycles"]),
+            percent(layer["utilisation"]),
+            si(layer["energy_j"], "J"),
+        )
+    sources = table("component", "source")
+    for name, text in found.provenance.items():
+        sources.add_row(name.replace("_", " "), text)
+    return ["", totals, "", parts, "", layers, "", sources]
