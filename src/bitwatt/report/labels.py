@@ -45,7 +45,8 @@ class Box:
 
 # Directions tried, best first: beside the mark, at its corners, then above and below (where whiskers are).
 _DIRECTIONS = ((1, 0), (-1, 0), (1, -1), (1, 1), (-1, -1), (-1, 1), (0, -1), (0, 1))
-_DISTANCES = (9.0, 16.0, 26.0)
+_DISTANCES = (0.75, 1.15, 1.8)
+"""How far off they are tried, in heights of a label."""
 
 
 def place_labels(
@@ -67,7 +68,7 @@ def place_labels(
             if ax != x or ay != y
         ]
         choices: list[tuple[float, int, Box]] = []
-        for distance in _DISTANCES:
+        for distance in (height * times for times in _DISTANCES):
             for across, down in _DIRECTIONS:
                 left = x + across * distance - (width if across < 0 else width / 2 if across == 0 else 0)
                 top = y + down * distance * 0.8 - height / 2
