@@ -81,7 +81,7 @@ def nice_step(span: float, wanted: int) -> float:
 def energy_axis(rows: Sequence[Row]) -> EnergyAxis:
     """An axis with room on both sides of the rows' energies; energies of zero are left out of it."""
     energies = [row.energy_j for row in rows if row.energy_j > 0] or [1.0]
-    margin = max(1.3, (max(energies) / min(energies)) ** 0.12)
+    margin = max(1.3, (max(energies) / min(energies)) ** 0.14)
     low, high = min(energies) / margin, max(energies) * margin
     return EnergyAxis(low, high, unit_for([low * margin, high / margin], "J"))
 

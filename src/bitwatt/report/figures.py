@@ -163,7 +163,7 @@ def _label_points(
         for row in rows
     ]
     front = [at(row) for row in group.front if row.energy_j > 0]
-    labels = label_marks(marks, front, 5.4, 11.0, Box(0, 0, width, height))
+    labels = label_marks(marks, front, 5.0, 11.0, Box(0, 0, width + 6, height))
     for row, mark, label in zip(rows, marks, labels, strict=True):
         axes.annotate(
             _plain(row.precision),
