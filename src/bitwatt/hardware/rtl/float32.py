@@ -56,20 +56,18 @@ def _fields(m: Module, word: Value) -> _Fields:
     return _Fields(sign, exponent, significand, is_zero, is_top & ~has_fraction, is_top & has_fraction)
 
 
-def _packed(
-    m: Module, sign: Value, exponent: Value, fraction: Value, *, zero: Value, infinite: Value, nan: Value
-) -> Value:
-    """The result's word; of the conditions NaN comes first, then infinity, then zero."""
-    word = Signal(BITS)
+def _packed(m: Module, sign: Value, word: Value, *, zero: Value, infinite: Value, nan: Value) -> Value:
+    """A magnitude with its sign; of the conditions NaN comes first, then infinity, then zero."""
+    packed = Signal(BITS)
     with m.If(nan):
-        m.d.comb += word.eq(QUIET_NAN)
+        m.d.comb += packed.eq(QUIET_NAN)
     with m.Elif(infinite):
-        m.d.comb += word.eq(Cat(C(0, _FRACTION), C(_TOP_EXPONENT, 8), sign))
+        m.d.comb += packed.eq(Cat(C(0, _FRACTION), C(_TOP_EXPONENT, 8), sign))
     with m.Elif(zero):
-        m.d.comb += word.eq(Cat(C(0, 31), sign))
+        m.d.comb += packed.eq(Cat(C(0, 31), sign))
     with m.Else():
-        m.d.comb += word.eq(Cat(fraction, exponent[:8], sign))
-    return word
+        m.d.comb += packed.eq(Cat(word, sign))
+    return packed
 
 
 class Float32Multiplier(wiring.Component):  # type: ignore[misc]
@@ -112,31 +110,30 @@ class Float32Multiplier(wiring.Component):  # type: ignore[misc]
         # The product of two numbers in [1, 2) lies in [1, 4): normalising is a shift by one at most.
         high = significands[-1]
         normal = Signal(len(significands))
-        exponent = Signal(signed(11))
-        kept = normal[-(_FRACTION + 1) :]
-        guard, sticky = normal[_FRACTION], normal[:_FRACTION].any()
-        up, rounded, final = Signal(), Signal(_FRACTION + 2), Signal(signed(11))
+        exact, word = Signal(signed(11)), Signal(BITS - 1)
+        guard, sticky, last = normal[_FRACTION], normal[:_FRACTION].any(), normal[_FRACTION + 1]
+        # One binade below the normals a subnormal result keeps a bit less; all that matters of its rounding
+        # is whether it reaches 2**-126, which it does where every kept bit is one.
+        up, least = Signal(), Signal()
         m.d.comb += [
             normal.eq(Mux(high, significands, significands << 1)),
-            exponent.eq(exponents - _BIAS + high),
-            # One binade below the normals a subnormal result keeps a bit less; all that matters of its
-            # rounding is whether it reaches 2**-126, which it does where every kept bit is one.
-            up.eq((exponent == 0) | (guard & (sticky | kept[0]))),
-            rounded.eq(kept + up),
-            final.eq(exponent + rounded[-1]),
+            exact.eq(exponents - _BIAS + high),
+            least.eq((exact == 0) & normal[_FRACTION + 1 :].all()),
+            up.eq(least | (guard & (sticky | last))),
+            # A carry out of the fraction goes on into the exponent: see the adder.
+            word.eq(Cat(normal[_FRACTION + 1 : -1], exact[:8]) + up),
         ]
-        word = _packed(
+        packed = _packed(
             m,
             sign,
-            final,
-            rounded[:_FRACTION],
-            zero=zero | (final <= 0),
-            infinite=infinite | (final >= _TOP_EXPONENT),
+            word,
+            zero=zero | ((exact <= 0) & ~least),
+            infinite=infinite | (exact >= _TOP_EXPONENT),
             nan=nan,
         )
         register = Signal(BITS, reset_less=True)
         with m.If(self.enable):
-            m.d.sync += register.eq(word)
+            m.d.sync += register.eq(packed)
         m.d.comb += self.product.eq(register)
         return m
 
@@ -173,27 +170,32 @@ class Float32Adder(wiring.Component):  # type: ignore[misc]
             small.eq(larger(b.significand, a.significand) << 3),
         ]
         aligned = shifted_right(m, small, distance)
-        total = Signal(width + 1)
-        # The larger operand is never less than the aligned one, so the difference has no sign.
-        m.d.comb += total.eq(large + (aligned ^ subtract.replicate(width)) + subtract - (subtract << width))
-
-        normal, zeros = _normalised(m, total)
-        kept = normal[-(_FRACTION + 1) :]
-        guard, sticky = normal[3], normal[:3].any()
-        rounded, final = Signal(_FRACTION + 2), Signal(signed(10))
+        # The larger operand is never less than the aligned one, so the difference has no sign; its carry out
+        # is dropped. The carry in comes from one place further down: one adder, not three operands.
+        carried, total = Signal(width + 2), Signal(width + 1)
         m.d.comb += [
-            rounded.eq(kept + (guard & (sticky | kept[0]))),
-            final.eq(exponent + 1 - zeros + rounded[-1]),
+            carried.eq(Cat(C(1, 1), large) + Cat(subtract, aligned ^ subtract.replicate(width))),
+            total.eq(Cat(carried[1:-1], carried[-1] & ~subtract)),
         ]
-        cancelled = ~normal[-1]
+
+        zeros = leading_zeros(m, total)
+        normal = shifted_left(m, total, zeros)
+        # A carry out of the fraction goes on into the exponent, and beyond the largest number gives the very
+        # word of infinity, so both are rounded as one number.
+        exact, word = Signal(signed(10)), Signal(BITS - 1)
+        guard, sticky, last = normal[3], normal[:3].any(), normal[4]
+        m.d.comb += [
+            exact.eq(exponent + 1 - zeros),
+            word.eq(Cat(normal[4:-1], exact[:8]) + (guard & (sticky | last))),
+        ]
+        cancelled = ~total.any()
         m.d.comb += self.sum.eq(
             _packed(
                 m,
                 Mux(cancelled, a.sign & b.sign, sign),
-                final,
-                rounded[:_FRACTION],
-                zero=cancelled | (final <= 0),
-                infinite=a.is_infinite | b.is_infinite | (final >= _TOP_EXPONENT),
+                word,
+                zero=cancelled | (exact <= 0),
+                infinite=a.is_infinite | b.is_infinite | (exact >= _TOP_EXPONENT),
                 nan=a.is_nan | b.is_nan | (a.is_infinite & b.is_infinite & subtract),
             )
         )
@@ -203,7 +205,7 @@ class Float32Adder(wiring.Component):  # type: ignore[misc]
 def shifted_right(m: Module, value: Value, distance: Value) -> Value:
     """An unsigned value shifted right, its last bit also standing for every bit that dropped out."""
     stages = (len(value) - 1).bit_length()
-    for stage in range(stages):
+    for stage in reversed(range(stages)):
         drop = min(2**stage, len(value))
         moved = Signal(len(value))
         jammed = Cat(value[drop] | value[:drop].any(), value[drop + 1 :])
@@ -216,15 +218,27 @@ def shifted_right(m: Module, value: Value, distance: Value) -> Value:
     return value
 
 
-def _normalised(m: Module, value: Value) -> tuple[Value, Value]:
-    """The value shifted left until its top bit is one, and by how much (as far as it goes where it is 0)."""
-    count: list[Value] = []
-    for stage in reversed(range((len(value) - 1).bit_length())):
-        empty, moved = Signal(), Signal(len(value))
-        m.d.comb += [
-            empty.eq(~value[-(2**stage) :].any()),
-            moved.eq(Mux(empty, value << 2**stage, value)),
-        ]
-        count.insert(0, empty)
+def shifted_left(m: Module, value: Value, distance: Value) -> Value:
+    """A value shifted left, the highest bit of the distance first."""
+    for stage in reversed(range(len(distance))):
+        moved = Signal(len(value))
+        m.d.comb += moved.eq(Mux(distance[stage], value << 2**stage, value))
         value = moved
-    return value, Cat(*count)
+    return value
+
+
+def leading_zeros(m: Module, value: Value) -> Value:
+    """How many zeros stand above a value's highest one, by halves; len(value) where it is 0."""
+    length = 1 << (len(value) - 1).bit_length()
+    # Ones stand below for what is missing to a power of two.
+    level = [(~bit, list[Value]()) for bit in Cat(C(-1, length - len(value)), value)]
+    while len(level) > 1:
+        following = []
+        for (low_empty, low), (high_empty, high) in zip(level[::2], level[1::2], strict=True):
+            count = Signal(len(high) + 1)
+            empty = Signal()
+            below = [Mux(high_empty, x, y) for x, y in zip(low, high, strict=True)]
+            m.d.comb += [count.eq(Cat(*below, high_empty)), empty.eq(low_empty & high_empty)]
+            following.append((empty, list(count)))
+        level = following
+    return Cat(*level[0][1])
