@@ -11,6 +11,7 @@ import torch
 from bitwatt.formats import Binary, Fixed, Float32, Format, Minifloat, PowerOfTwo, Ternary
 from bitwatt.quantization.scale import (
     CHANNEL_SPREAD,
+    LARGEST_EXPONENT,
     covering_exponent,
     least_squares_exponent,
     power_of_two,
@@ -56,6 +57,12 @@ def test_a_tie_takes_the_finer_steps() -> None:
 def test_zeros_and_float32_have_no_scale() -> None:
     assert least_squares_exponent(torch.zeros(2, 3), Fixed(8)).tolist() == [0, 0]
     assert least_squares_exponent(torch.randn(1, 3), Float32()).tolist() == [0]
+
+
+@pytest.mark.parametrize("magnitude", [1e-38, 1e-20, 1e20, 1e38])
+def test_absurd_magnitudes_keep_scales_representable(magnitude: float) -> None:
+    exponent = least_squares_exponent(torch.tensor([[magnitude, -magnitude / 3]]), Fixed(8)).item()
+    assert -LARGEST_EXPONENT <= exponent <= LARGEST_EXPONENT
 
 
 @pytest.mark.parametrize("largest, exponent", [(127.0, 0), (127.0001, 1), (63.5, -1), (1e-6, -26), (0.0, 0)])

@@ -17,6 +17,9 @@ A lower exponent would clip the largest value to 2**-14 of itself or less; its o
 up to 2**28 small values gain.
 """
 
+LARGEST_EXPONENT = 42
+"""Exponents chosen lie in +-42, so that sums and differences of three of them are still float32 scales."""
+
 CHANNEL_SPREAD = 8
 """How far a channel's exponent may lie below the tensor's highest.
 
@@ -46,8 +49,8 @@ def least_squares_exponent(x: Tensor, format: Format) -> Tensor:
     """Exponents e, one a row, that minimise sum((x - 2**e * round_to_grid(x / 2**e))**2) over the row.
 
     x: (rows, elements), finite. Returns int32 (rows,). Searched from the exponent that clips nothing down by
-    `SEARCH_DEPTH`; of equal errors the smaller exponent (finer steps, smaller range) is taken. A row of zeros
-    gets 0; so does float32, which has no scale.
+    `SEARCH_DEPTH`, within +-`LARGEST_EXPONENT`; of equal errors the smaller exponent (finer steps, smaller
+    range) is taken. A row of zeros gets 0; so does float32, which has no scale.
     """
     rows = x.shape[0]
     if isinstance(format, Float32) or x.shape[1] == 0:
@@ -55,10 +58,11 @@ def least_squares_exponent(x: Tensor, format: Format) -> Tensor:
     exact = x.detach().to(torch.float64)
     top = [covering_exponent(float(largest), format) for largest in exact.abs().amax(dim=1)]
     highest = torch.tensor(top, dtype=torch.int32, device=x.device)
+    highest = highest.clamp_(-LARGEST_EXPONENT, LARGEST_EXPONENT)
     best = highest.clone()
     least = torch.full((rows,), math.inf, dtype=torch.float64, device=x.device)
     for below in range(SEARCH_DEPTH + 1):
-        exponent = highest - below
+        exponent = (highest - below).clamp_(min=-LARGEST_EXPONENT)
         scale = power_of_two(exponent).to(torch.float64)[:, None]
         error = (round_to_grid(exact / scale, format).mul_(scale).sub_(exact)).square_().sum(dim=1)
         better = error <= least

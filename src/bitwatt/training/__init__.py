@@ -1,6 +1,7 @@
 """Training: float networks, and quantised ones through their rounding."""
 
 from bitwatt.training.checkpoint import decode_checkpoint, encode_checkpoint, load_checkpoint, save_checkpoint
+from bitwatt.training.defaults import pretraining_recipe, retraining_recipe
 from bitwatt.training.loop import EpochRecord, Progress, TrainingResult, TrainingState, train
 from bitwatt.training.recipe import Recipe
 
@@ -13,6 +14,8 @@ __all__ = [
     "decode_checkpoint",
     "encode_checkpoint",
     "load_checkpoint",
+    "pretraining_recipe",
+    "retraining_recipe",
     "save_checkpoint",
     "train",
 ]

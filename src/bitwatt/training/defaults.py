@@ -1,0 +1,65 @@
+"""Recipes to use where nobody says otherwise, chosen on held-out training images and never on test images.
+
+On the networks of the study; any other network gets those of `OTHER`, which suit small images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bitwatt.formats import Fixed, Format, Precision
+from bitwatt.training.recipe import Recipe
+
+_SMALL = Recipe(epochs=6, batch_size=64, learning_rate=0.05, weight_decay=5e-4)
+_NATURAL = Recipe(
+    epochs=30, batch_size=128, learning_rate=0.1, weight_decay=5e-4, augmentation="shift+flip", shift=4
+)
+
+PRETRAINING: dict[str, Recipe] = {
+    "lenet": _SMALL,
+    "convnet": replace(_SMALL, epochs=10, augmentation="shift"),
+    "alex": _NATURAL,
+    "alex+": _NATURAL,
+    "alex++": _NATURAL,
+}
+OTHER = replace(_SMALL, epochs=15)
+
+LOSSLESS_BITS = 8
+"""Fixed point of so many bits or more computes what float does; retraining only settles it."""
+
+
+def pretraining_recipe(network: str) -> Recipe:
+    """How a float network of that name is trained from first weights."""
+    return PRETRAINING.get(network, OTHER)
+
+
+def retraining_recipe(network: str, precision: Precision) -> Recipe:
+    """How a network goes on at a precision, from its trained float weights and with the float one as teacher.
+
+    The fewer the bits, the longer, and the larger the steps: shadow weights have to cross from one grid value
+    to the next.
+    """
+    start = pretraining_recipe(network)
+    share, rate = _effort(precision)
+    return replace(
+        start,
+        epochs=max(1, round(share * start.epochs)),
+        learning_rate=rate,
+        weight_decay=0.0,
+        distillation=0.7,
+        temperature=3.0,
+    )
+
+
+def _effort(precision: Precision) -> tuple[float, float]:
+    """Epochs as a share of pre-training's, and the highest learning rate."""
+    formats = (precision.weights, precision.activations)
+    if all(_is_wide(format) for format in formats) or precision.is_float:
+        return 1 / 6, 0.005
+    if any(format.bits <= 2 for format in formats):
+        return 2 / 3, 0.05
+    return 1 / 2, 0.02
+
+
+def _is_wide(format: Format) -> bool:
+    return isinstance(format, Fixed) and format.bits >= LOSSLESS_BITS
