@@ -14,10 +14,14 @@ import time
 from dataclasses import dataclass
 
 from bitwatt.errors import BitwattError, DataError
+from bitwatt.study.artifacts import read_artifact
 from bitwatt.study.checkpoints import Slots
 from bitwatt.study.events import EpochDone, Notice, Started
 from bitwatt.study.stages import FloatStage, PointStage
 from bitwatt.study.worker import Outcome, Report, Task
+
+TRAINED = "BITWATT_TESTS_TRAINED"
+"""Environment variable: a file to which the labels of stages that are trained are written."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ def read_chain(content: bytes) -> Chain:
 def chain_work(task: Task, report: Report) -> Outcome:
     """Train: hash on once an epoch, 20 ms each, from the last checkpoint."""
     stage = task.stage
+    if task.program is not None and isinstance(stage, PointStage):
+        return Outcome(task.program.record, read_artifact(task.artifacts, task.program.artifact_id) or b"")
+    if TRAINED in os.environ:
+        with open(os.environ[TRAINED], "a") as file:
+            file.write(f"{stage.label}\n")
     slots = Slots(task.artifacts, stage.training_digest)
     found = slots.latest(read_chain, lambda text: report(Notice(f"{stage.label}: {text}")))
     chain = found or Chain(0, stage.training_digest)
@@ -77,6 +86,7 @@ def point_record(stage: PointStage, chain: Chain) -> dict[str, object]:
         "energy_j_by_component": {"clock": 1e-9 + correct * 1e-10},
         "area_mm2_by_component": {"control": 1.0},
         "by_layer": [],
+        "arithmetic": [],
         "epochs": {"pretraining": 3, "retraining": stage.epochs},
         "program_sha256": chain.digest,
         "provenance": {"accuracy": "assumed", "energy": "assumed", "area": "assumed"},

@@ -53,7 +53,7 @@ def lower(
     load_weights(module, weights)
     images = datasets.load(data, data_dir)
     passes = 0 if wanted.is_float else RETRAINING.epochs if epochs is None else epochs
-    quantised = module if wanted.is_float else quantize(module, wanted, calibration=images.calibration)
+    quantised = quantize(module, wanted, calibration=images.calibration)
 
     def tell(state: TrainingState) -> None:
         last = state.history[-1]
@@ -63,7 +63,7 @@ def lower(
     if passes:
         recipe = replace(RETRAINING, seed=seed, epochs=passes)
         train(quantised, images, recipe, teacher=module, device=device, on_epoch_end=tell)
-    program = lower_network(quantised.eval(), example=images.test.images[:1])
+    program = lower_network(quantised.eval(), example=images.test.images[:1], network=network)
     program.save(out)
     if json:
         print_json({"program": str(out), "network": network, "precision": str(wanted), "epochs": passes})

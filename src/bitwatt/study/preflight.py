@@ -77,7 +77,7 @@ def _try(plan: StudyPlan, name: str, network: nn.Module, data: Data) -> None:
             f"got shape {tuple(logits.shape)} for one image"
         )
     for precision in map(parse_precision, plan.precisions):
-        quantised = network if precision.is_float else quantize(network, precision, calibration=example)
-        program = lower(quantised, example=example)
+        quantised = quantize(network, precision, calibration=example)
+        program = lower(quantised, example=example, network=name)
         for preset in (plan.tile.preset, *plan.other_presets):
             cost(program, plan.tile.tile(precision, preset), technology=plan.technology)

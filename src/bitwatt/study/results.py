@@ -72,8 +72,8 @@ class PointRecord(_Record):
     """One network at one precision, from one seed, on the tile of one preset.
 
     accuracy: correct / count, of the integer program on the test images. runtime_s, energy_j, power_w: for
-    one image. epochs: of the float training and of the training at this precision. carriers: the arithmetic
-    in which the program was executed, by layer, and why it is exact. provenance: by quantity and component.
+    one image. epochs: of the float training and of the training at this precision. arithmetic: in
+    which the program was executed, a line a layer, and the bound that proves it exact. provenance: by quantity and component.
     """
 
     network: str
@@ -96,7 +96,7 @@ class PointRecord(_Record):
     area_mm2_by_component: dict[str, Amount]
     by_layer: list[LayerRecord]
     epochs: dict[Literal["pretraining", "retraining"], Count]
-    carriers: dict[str, str] = {}
+    arithmetic: list[str]
     program_sha256: Sha256
     provenance: dict[str, str]
 

@@ -236,6 +236,12 @@ def open_store(folder: Path, plan: StudyPlan, data_digest: str, url: str | None 
         storage = _connect(folder, url)
         study = _open_study(storage, plan.name, folder if url is None else None)
         found = study.user_attrs.get(_HEADER)
+        where = f"the folder '{folder}'" if url is None else masked(url)
+        if found is None and study.get_trials(deepcopy=False):
+            raise RequestError(
+                f"{where} holds an Optuna study named '{plan.name}' that bitwatt did not make. "
+                "Choose another folder with --out"
+            )
         if found is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -243,7 +249,7 @@ def open_store(folder: Path, plan: StudyPlan, data_digest: str, url: str | None 
             study.set_user_attr("plan", plan.as_json())
             study.set_user_attr(_HEADER, header)
         else:
-            _check_header(f"the folder '{folder}'" if url is None else f"study '{plan.name}'", found, header)
+            _check_header(where, found, header)
             study.set_user_attr("plan", plan.as_json())
     return Store(study, artifacts)
 
@@ -315,7 +321,7 @@ def _storage_errors(url: str | None = None) -> Iterator[None]:
     where = f"the study's database, {masked(url) if url else 'study.db in the folder'},"
     try:
         yield
-    except (ArgumentError, ModuleNotFoundError) as error:
+    except (ArgumentError, ImportError) as error:
         raise RequestError(
             f"{where} cannot be used: {_first_line(error)}. A URL reads DIALECT://USER@HOST/DATABASE, "
             "and its driver must be installed"

@@ -111,7 +111,7 @@ def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> St
         if name in values:
             values |= _recipes(name, values[name], source, study)
     if "tile" in values:
-        _check_keys(values["tile"], tuple(TilePlan.model_fields), ("tile",), source, study)
+        _check_tile(values["tile"], source, study)
     try:
         return StudyPlan(**values)
     except ValidationError as error:
@@ -119,6 +119,21 @@ def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> St
         if keys == ("networks",) and "network" in document:
             keys = ("network",)
         raise RequestError(f"{source.at(keys, study)}: {text}") from None
+
+
+def _check_tile(table: Any, source: _Source, study: int | None) -> None:
+    _check_keys(table, tuple(TilePlan.model_fields), ("tile",), source, study)
+    try:
+        TilePlan(**table).tile("float32")
+    except ValidationError as error:
+        item = error.errors()[0]
+        key = str(item["loc"][0])
+        where = source.at(("tile", key), study)
+        raise RequestError(f"{where}: {key}: {item['msg'].lower()}, got {item['input']!r}") from None
+    except RequestError as error:
+        # The tile says which of its values it cannot have; a line of the file has it.
+        key = next((key for key in table if key in str(error)), "")
+        raise RequestError(f"{source.at(('tile', key), study)}: {error}") from None
 
 
 def _recipes(name: str, table: Any, source: _Source, study: int | None) -> dict[str, Any]:
@@ -153,6 +168,9 @@ def _recipe(
     source: _Source,
     study: int | None,
 ) -> Recipe:
+    if "seed" in changes:
+        line = source.at((*where, "seed"), study)
+        raise RequestError(f"{line}: a recipe in a study has no seed; write 'seeds = [...]' for the study")
     _check_keys(changes, known, where, source, study)
     hints = get_type_hints(Recipe)
     for key, value in changes.items():

@@ -53,14 +53,16 @@ def _train_float(stage: FloatStage, task: Task, report: Report) -> Outcome:
 
 
 def _make_point(stage: PointStage, task: Task, report: Report) -> Outcome:
+    from bitwatt.program.file import from_bytes, to_bytes
+
     if task.program is not None:
         report(Started(stage.label, 0, 0))
         content = _content(task.artifacts, task.program)
-        program = _program_of(content)
+        program = from_bytes(content, task.program.artifact_id)
         trained, history = task.program.record["trained"], task.program.record["history"]
     else:
         program, trained, history = _train_point(stage, task, report)
-        content = _bytes_of(program)
+        content = to_bytes(program)
     digest, source = sha256(content), _data(stage).source
     points = [_point_record(stage, preset, program, trained, digest, source) for preset in stage.presets]
     record = {
@@ -76,7 +78,7 @@ def _make_point(stage: PointStage, task: Task, report: Report) -> Outcome:
 def _train_point(stage: PointStage, task: Task, report: Report) -> tuple[Program, dict[str, Any], History]:
     from safetensors.torch import load
 
-    from bitwatt.program import evaluate, lower
+    from bitwatt.program import evaluate, explain, lower
     from bitwatt.quantization import quantize
 
     if task.float_weights is None:
@@ -84,19 +86,19 @@ def _train_point(stage: PointStage, task: Task, report: Report) -> tuple[Program
     network = build_network(stage.subject.network, stage.seed)
     network.load_state_dict(load(_content(task.artifacts, task.float_weights)))
     data = _data(stage)
-    history: History = []
+    quantised = quantize(network, stage.precision, calibration=data.calibration)
     if stage.recipe is None:
         report(Started(stage.label, 0, 0))
-        trained: nn.Module = network
+        history: History = []
     else:
-        trained = quantize(network, stage.precision, calibration=data.calibration)
-        history = _train(trained, stage, stage.recipe, task, report, teacher=network)
-    program = lower(trained.eval(), example=data.test.images[:1])
+        history = _train(quantised, stage, stage.recipe, task, report, teacher=network)
+    program = lower(quantised.eval(), example=data.test.images[:1], network=stage.subject.network)
     found = evaluate(program, data.test)
     record = {
         "accuracy": found.accuracy,
         "correct": found.correct,
         "count": found.count,
+        "arithmetic": explain(program).splitlines(),
         "epochs": {"pretraining": task.float_weights.record["epochs"], "retraining": stage.epochs},
     }
     return program, record, history
@@ -190,7 +192,7 @@ def _data(stage: Stage) -> Data:
     return data
 
 
-# Checkpoints and programs are read and written as files by their own modules; stores take bytes.
+# Checkpoints are read and written as files by their own module; artifact stores take bytes.
 
 
 def _state_bytes(state: TrainingState) -> bytes:
@@ -209,19 +211,3 @@ def _state_of(content: bytes) -> TrainingState:
         path = Path(folder) / "checkpoint"
         path.write_bytes(content)
         return load_checkpoint(path)
-
-
-def _bytes_of(program: Program) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.bitwatt"
-        program.save(path)
-        return path.read_bytes()
-
-
-def _program_of(content: bytes) -> Program:
-    from bitwatt.program import load
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.bitwatt"
-        path.write_bytes(content)
-        return load(path)

@@ -1,0 +1,144 @@
+"""What a plan asks, its digests, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitwatt.errors import RequestError
+from bitwatt.formats import PAPER
+from bitwatt.study.expand import expand
+from bitwatt.study.plan import StudyPlan
+from bitwatt.study.stages import Stages, Subject
+from bitwatt.training import Recipe
+
+
+def plan(**values: object) -> StudyPlan:
+    return StudyPlan.of(**({"networks": "lenet", "data": "mnist-small"} | values))
+
+
+def stages(of: StudyPlan, weights: str = "w", data_digest: str = "d") -> Stages:
+    subjects = {
+        (network, seed): Subject(network, f"{weights} {seed}", of.data, data_digest)
+        for network in of.networks
+        for seed in of.seeds
+    }
+    return expand(of, subjects)
+
+
+def test_paper_stands_for_seven_precisions_by_default() -> None:
+    assert plan().precisions == tuple(map(str, PAPER))
+
+
+def test_lists_as_text_and_as_lists_are_the_same_plan() -> None:
+    assert plan(precisions="fixed8, fixed4:fixed8") == plan(precisions=["fixed8", "fixed4:fixed8"])
+    assert plan(seeds=3).seeds == (3,)
+
+
+def test_the_name_says_networks_and_data() -> None:
+    assert plan(networks="alex,alex+").name == "alex-alex+-mnist-small"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"precison": "fixed8"}, "study: unknown key 'precison'; did you mean 'precisions'? Allowed: "),
+        ({"seeds": [-1]}, "study: seeds: input should be greater than or equal to 0, got -1"),
+        ({"seeds": []}, "study: seeds: value should have at least 1 item after validation, not 0, got []"),
+        ({"threads": 0}, "study: threads: input should be greater than or equal to 1, got 0"),
+        ({"tile": {"preset": "modren"}}, "study: unknown preset 'modren'; did you mean 'modern'? Allowed: "),
+        ({"tile": {"row": 3}}, "study: unknown key 'row'; did you mean 'rows'? Allowed: "),
+        (
+            {"other_presets": "hashemi"},
+            "study: unknown preset 'hashemi'; did you mean 'hashemi2017'? Allowed: ",
+        ),
+        (
+            {"tile": {"rows": 1}},
+            "study: tile: rows must be a whole number from 2 to 65536, got 1",
+        ),
+        (
+            {"retraining_of": {"fixed4": Recipe(epochs=9)}, "precisions": "fixed8"},
+            "study: unknown precision of [retraining] 'fixed4'; did you mean 'fixed8'? Allowed: fixed8",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(values: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        plan(**values)
+    assert str(refused.value).startswith(message)
+
+
+def test_what_is_missing_is_said() -> None:
+    with pytest.raises(RequestError) as refused:
+        StudyPlan.of(data="mnist-small")
+    assert str(refused.value) == "study: 'networks' is missing; a study needs 'network' and 'data'"
+
+
+def test_a_float_stage_for_each_network_and_seed_and_a_point_for_each_precision() -> None:
+    found = stages(plan(networks="lenet,alex", seeds=[0, 1], precisions="float32,fixed8"))
+    assert [stage.label for stage in found.floats] == [
+        "lenet float training, seed 0",
+        "lenet float training, seed 1",
+        "alex float training, seed 0",
+        "alex float training, seed 1",
+    ]
+    assert [(p.subject.network, p.seed, p.precision) for p in found.points] == [
+        (network, seed, precision)
+        for network in ("lenet", "alex")
+        for seed in (0, 1)
+        for precision in ("float32", "fixed8")
+    ]
+    digests = [stage.digest for stage in (*found.floats, *found.points)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_float32_is_not_trained_again_and_seeds_reach_the_recipes() -> None:
+    float32, fixed8 = stages(plan(seeds=7, precisions="float32,fixed8")).points
+    assert float32.recipe is None
+    assert float32.epochs == 0
+    assert fixed8.recipe is not None
+    assert fixed8.recipe["seed"] == 7
+
+
+BASE = {"precisions": "float32,fixed8,binary"}
+
+
+@pytest.mark.parametrize(
+    ("change", "floats_change", "trainings_change", "points_change"),
+    [
+        ({"pretraining": Recipe(epochs=1)}, True, [1, 1, 1], [1, 1, 1]),
+        ({"threads": 2}, True, [1, 1, 1], [1, 1, 1]),
+        ({"retraining": Recipe(epochs=1)}, False, [0, 1, 1], [0, 1, 1]),
+        ({"retraining_of": {"binary": Recipe(epochs=1)}}, False, [0, 0, 1], [0, 0, 1]),
+        ({"technology": "another"}, False, [0, 0, 0], [1, 1, 1]),
+        ({"tile": {"rows": 32}}, False, [0, 0, 0], [1, 1, 1]),
+        ({"other_presets": "hashemi2017"}, False, [0, 0, 0], [1, 1, 1]),
+        ({"name": "another"}, False, [0, 0, 0], [0, 0, 0]),
+    ],
+)
+def test_a_change_of_the_plan_redoes_what_depends_on_it_and_no_more(
+    change: dict[str, object],
+    floats_change: bool,
+    trainings_change: list[int],
+    points_change: list[int],
+) -> None:
+    before, after = stages(plan(**BASE)), stages(plan(**BASE | change))
+    assert (before.floats[0].digest != after.floats[0].digest) == floats_change
+    pairs = list(zip(before.points, after.points, strict=True))
+    assert [int(b.training_digest != a.training_digest) for b, a in pairs] == trainings_change
+    assert [int(b.digest != a.digest) for b, a in pairs] == points_change
+
+
+@pytest.mark.parametrize("change", [{"weights": "other"}, {"data_digest": "other"}])
+def test_other_weights_or_data_of_the_same_name_redo_all(change: dict[str, str]) -> None:
+    before, after = stages(plan()), stages(plan(), **change)
+    assert not {p.digest for p in before.points} & {p.digest for p in after.points}
+    assert before.floats[0].digest != after.floats[0].digest
+
+
+def test_a_plan_as_json_makes_the_plan_again() -> None:
+    made = plan(seeds=[1, 2], tile={"rows": 32}, retraining_of={"fixed8": Recipe(epochs=1)})
+    values = made.as_json()
+    for key in ("pretraining", "retraining"):
+        values[key] = Recipe.from_dict(values[key])
+    values["retraining_of"] = {k: Recipe.from_dict(v) for k, v in values["retraining_of"].items()}
+    assert StudyPlan.of(**values) == made
