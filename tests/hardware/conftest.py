@@ -1,11 +1,15 @@
 """Plays operand streams through a component in Amaranth's simulator."""
 
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.sim import Simulator
+
+sys.path.insert(0, str(Path(__file__).parent))  # where `drawn` lies
 
 
 def ports(component):

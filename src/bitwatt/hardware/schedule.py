@@ -1,11 +1,12 @@
 """What the tile does in a run: cycles and events of each layer, counted, not estimated.
 
-The RTL does the same, cycle for cycle (`bitwatt.hardware.rtl.tile`): the tests and `bitwatt cosim` compare them.
+The RTL does the same, cycle for cycle (`bitwatt.hardware.rtl.tile`): the tests and `bitwatt cosim` compare
+them.
 
-A layer's outputs are computed `neurons` at a time; a neuron's window is read `synapses` inputs a cycle, so one
-output group at one position takes ceil(reduction / synapses) cycles with partial sums kept in the
-accumulators. Both buffers refill over streams of one row a cycle while the tile computes; a buffer row is free
-once its last reader has read it, so computing trails the streams by one row and never waits for them.
+A layer's outputs are computed `neurons` at a time; a neuron's window is read `synapses` inputs a cycle, so
+one output group at one position takes ceil(reduction / synapses) cycles with partial sums kept in the
+accumulators. Both buffers refill over streams of one row a cycle while the tile computes; a buffer row is
+free once its last reader has read it, so computing trails the streams by one row and never waits for them.
 
 Two loop orders are built, and the one that streams fewer bits is taken:
 
@@ -23,8 +24,8 @@ from typing import Literal
 
 from bitwatt.errors import RequestError
 from bitwatt.hardware.pipeline import bypass_latency_cycles, latency_cycles
+from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.pooling import Pooling
 from bitwatt.hardware.widths import accumulator_bits, wide_slices
 from bitwatt.hardware.workload import LayerWork, workload
 from bitwatt.program.program import Program
@@ -63,10 +64,22 @@ class Events:
 
 @dataclass(frozen=True)
 class LayerSchedule:
-    """One pass: its cycles, `busy` of them with the datapath at work, and its events."""
+    """One pass: its loops, its cycles (`busy` of them with the datapath at work), and its events.
+
+    groups: of neurons, into which the outputs fall. depth: rows of Bin that a window of inputs takes. slices:
+    rows of Bout that a group's outputs take. pause: cycles for which nothing is read after a pooling window's
+    last row, or after a wide sum's. bin_held: Bin keeps a window for all groups. sb_held: SB keeps a group's
+    rows for all positions (weights stay), or all groups' rows for the whole pass (inputs stay).
+    """
 
     work: LayerWork
     order: LoopOrder
+    groups: int
+    depth: int
+    slices: int
+    pause: int
+    bin_held: bool
+    sb_held: bool
     busy: int
     cycles: int
     events: Events
@@ -99,32 +112,31 @@ def schedule(program: Program, tile: Tile) -> Schedule:
     """Cycles and events of one image. Raises `RequestError` where the tile cannot run the program."""
     if str(tile.precision) != program.precision:
         raise RequestError(
-            f"the program is {program.precision} and the tile {tile.precision}: build Tile('{program.precision}')"
+            f"the program is {program.precision} and the tile {tile.precision}: "
+            f"build Tile('{program.precision}')"
         )
     return schedule_work(workload(program), tile)
 
 
 def schedule_work(works: tuple[LayerWork, ...], tile: Tile) -> Schedule:
     """As `schedule`, from shapes alone."""
-    for work in works:
-        if work.kind == "weighted" and work.reduction > tile.fan_in:
-            raise RequestError(
-                f"layer '{work.name}' adds {work.reduction} products and the tile's accumulators are sized for "
-                f"{tile.fan_in}: build Tile(..., fan_in={work.reduction})"
-            )
-    return Schedule(tile, tuple(_layer(work, tile) for work in works))
-
-
-def _layer(work: LayerWork, tile: Tile) -> LayerSchedule:
-    return _weighted(work, tile) if work.kind == "weighted" else _pool(work, tile)
+    return Schedule(
+        tile, tuple(_weighted(w, tile) if w.kind == "weighted" else _pool(w, tile) for w in works)
+    )
 
 
 def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
+    if work.reduction > tile.fan_in:
+        raise RequestError(
+            f"layer '{work.name}' adds {work.reduction} products and the tile's accumulators are sized for "
+            f"{tile.fan_in}: build Tile(..., fan_in={work.reduction})"
+        )
     groups = work.groups * -(-work.outputs // tile.neurons)
     depth = -(-work.reduction // tile.synapses)
     slices = output_slices(tile) if work.wide else 1
     busy = work.positions * groups * depth
-    order, bin_writes, sb_writes = _streams(work, groups, depth, tile)
+    order, bin_held, sb_held = _loop_order(work, groups, depth, tile)
+    bin_writes, sb_writes = _streamed(work, groups, depth, bin_held, sb_held)
     rows_out = work.pooled_positions * groups * slices
     computed = work.positions * work.groups * work.outputs
     events = Events(
@@ -140,17 +152,19 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
         bout_reads=rows_out,
         bout_writes=rows_out,
     )
-    # After the last row of a wide sum the datapath waits until its slices but one have left; the last sum's
-    # own wait lies behind the pass's last row in and is counted as well.
-    occupied = busy + work.positions * groups * (slices - 1)
-    latency = latency_cycles(tile.precision, tile.synapses, _pooling(work))
-    return LayerSchedule(work, order, busy, occupied + latency + HANDOVER_CYCLES, events)
+    pause = slices - 1 if work.wide else _division_pause(work, work.window * depth, tile)
+    # Each window but the last is followed by its pause; the last sum's slices leave after it.
+    waiting = pause * (work.pooled_positions * groups - 1) + slices - 1
+    latency = latency_cycles(tile.precision, tile.synapses, pooling_kind(work))
+    cycles = busy + waiting + latency + HANDOVER_CYCLES
+    return LayerSchedule(work, order, groups, depth, slices, pause, bin_held, sb_held, busy, cycles, events)
 
 
 def _pool(work: LayerWork, tile: Tile) -> LayerSchedule:
+    # A row of Bin feeds as many output stages as it has inputs.
     groups = -(-work.outputs // min(tile.neurons, tile.synapses))
-    busy = work.positions * groups * work.window
     rows_out = work.positions * groups
+    busy = rows_out * work.window
     elements = work.positions * work.outputs * work.window
     events = Events(
         output_stage=elements,
@@ -160,32 +174,46 @@ def _pool(work: LayerWork, tile: Tile) -> LayerSchedule:
         bout_reads=rows_out,
         bout_writes=rows_out,
     )
-    latency = bypass_latency_cycles(tile.precision, tile.synapses, _pooling(work))
-    return LayerSchedule(work, "inputs stay", busy, busy + latency + HANDOVER_CYCLES, events)
+    pause = _division_pause(work, work.window, tile)
+    latency = bypass_latency_cycles(tile.precision, tile.synapses, pooling_kind(work))
+    cycles = busy + pause * (rows_out - 1) + latency + HANDOVER_CYCLES
+    return LayerSchedule(work, "inputs stay", groups, 1, 1, pause, False, False, busy, cycles, events)
 
 
-def _pooling(work: LayerWork) -> Pooling:
+def pooling_kind(work: LayerWork) -> Pooling:
+    """What the output stage does: a window of one element needs no pooling."""
     if work.window == 1:
         return Pooling.NONE
     return Pooling.AVERAGE if work.average else Pooling.MAX
 
 
-def _streams(work: LayerWork, groups: int, depth: int, tile: Tile) -> tuple[LoopOrder, int, int]:
-    """The loop order that streams fewer bits, and the rows it writes into Bin and SB."""
-    visits = work.positions * groups * depth
-    weights_stay = (visits, groups * depth if depth <= tile.rows else visits)
+def _division_pause(work: LayerWork, window_cycles: int, tile: Tile) -> int:
+    """Means of integers are divided one at a time, so windows end at least DIVIDE_CYCLES apart."""
+    divides = pooling_kind(work) == Pooling.AVERAGE and not tile.precision.is_float
+    return max(DIVIDE_CYCLES - window_cycles, 0) if divides else 0
+
+
+def _loop_order(work: LayerWork, groups: int, depth: int, tile: Tile) -> tuple[LoopOrder, bool, bool]:
+    """The loop order that streams fewer bits, and whether Bin and SB hold their rows in it."""
+    weights_stay: tuple[LoopOrder, bool, bool] = ("weights stay", False, depth <= tile.rows)
     # Groups of channels read windows of their own.
-    inputs_stay = (
-        work.positions * depth if depth <= tile.rows and work.groups == 1 else visits,
-        groups * depth if groups * depth <= tile.rows else visits,
+    bin_held = depth <= tile.rows and work.groups == 1
+    inputs_stay: tuple[LoopOrder, bool, bool] = ("inputs stay", bin_held, groups * depth <= tile.rows)
+
+    def bits(choice: tuple[LoopOrder, bool, bool]) -> int:
+        into_bin, into_sb = _streamed(work, groups, depth, *choice[1:])
+        return into_bin * tile.bin_bits + into_sb * tile.sb_bits
+
+    is_possible = work.window == 1 or groups == 1
+    return inputs_stay if is_possible and bits(inputs_stay) <= bits(weights_stay) else weights_stay
+
+
+def _streamed(work: LayerWork, groups: int, depth: int, bin_held: bool, sb_held: bool) -> tuple[int, int]:
+    """Rows that are written into Bin and into SB."""
+    return (
+        work.positions * (1 if bin_held else groups) * depth,
+        groups * depth * (1 if sb_held else work.positions),
     )
-
-    def bits(rows: tuple[int, int]) -> int:
-        return rows[0] * tile.bin_bits + rows[1] * tile.sb_bits
-
-    if (work.window == 1 or groups == 1) and bits(inputs_stay) <= bits(weights_stay):
-        return "inputs stay", *inputs_stay
-    return "weights stay", *weights_stay
 
 
 def output_slices(tile: Tile) -> int:

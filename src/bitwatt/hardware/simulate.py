@@ -2,111 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.sim import Simulator, SimulatorContext, TickTrigger  # noqa: F401
+from amaranth.hdl import Value
+from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from bitwatt.errors import BitwattError
-from bitwatt.hardware.passes import TilePass, Words
-from bitwatt.hardware.rtl.average import reciprocal_word
+from bitwatt.hardware.packing import STREAMS, PackedStream, input_stream, layer_streams, output_values
+from bitwatt.hardware.passes import TilePass
 from bitwatt.hardware.rtl.tile import TileRTL
 from bitwatt.hardware.schedule import Events
-from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.streams import row_bytes
+
+COUNTED = ("bin_reads", "bin_writes", "sb_reads", "sb_writes", "bout_reads", "bout_writes")
+"""Events that the RTL itself shows: rows read from and written into the buffers."""
+
+OfferedAt = Callable[[str, int], bool]
+"""offered(port, cycle): whether the outside is ready to send, or take, a row at this port in this cycle."""
 
 
 @dataclass(frozen=True, eq=False)
 class PassRun:
-    """What the RTL did for one image: rows that left Bout (rows, neurons), cycles, and rows read and written."""
+    """What the RTL did for one image: the pass's result, cycles, and rows read and written (`COUNTED`)."""
 
-    rows: Words
+    result: NDArray[np.generic]
     cycles: int
-    events: Events
+    accesses: dict[str, int]
 
 
-def reciprocals(step: TilePass) -> list[int]:
-    """The words of the reciprocals' stream for one image."""
-    if step.tile.precision.is_float:
-        return [int(np.float32(1 / np.float32(count)).view(np.uint32)) for count in step.counts]
-    return [reciprocal_word(step.tile.precision.activations, int(count)) for count in step.counts]
+def accesses(events: Events) -> dict[str, int]:
+    """The events that the RTL shows."""
+    return {name: getattr(events, name) for name in COUNTED}
 
 
-def run_pass(step: TilePass, inputs: NDArray[np.generic], rtl: TileRTL | None = None) -> PassRun:
-    """One pass for one image on the RTL. inputs: as `TilePass.bin_rows` takes them.
+class TileSimulation:
+    """A tile's RTL, elaborated once, on which passes run one after the other."""
 
-    Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
-    """
-    return _run(rtl or TileRTL(step.tile), step, inputs)
+    def __init__(self, rtl: TileRTL) -> None:
+        self._rtl = rtl
+        self._simulator = Simulator(rtl)
+        self._simulator.add_clock(1e-9)
+        self._simulator.add_testbench(self._bench)
+        self._job: _Job | None = None
 
+    def run(
+        self,
+        step: TilePass,
+        values: NDArray[np.generic],
+        *,
+        vcd: Path | None = None,
+        offered: OfferedAt = lambda port, cycle: True,
+    ) -> PassRun:
+        """One pass for one image. values: as `TilePass.inputs` takes them. vcd: where to keep a waveform.
 
-def _run(rtl: TileRTL, step: TilePass, inputs: NDArray[np.generic]) -> PassRun:
-    expected_rows = step.plan.events.bout_writes
-    limit = 4 * step.plan.cycles + 1000
-    collected: list[list[int]] = []
-    counted = {"bin_read": 0, "sb_read": 0, "bout_write": 0, "bout_read": 0, "bin_rows": 0, "sb_rows": 0}
-    cycles = 0
-    streams: dict[str, list[Any]] = {
-        "layers": [step.descriptor],
-        "bin_rows": step.bin_rows(inputs).tolist(),
-        "sb_rows": step.sb_rows.tolist(),
-        "parameters": _parameters(step),
-        "reciprocals": reciprocals(step),
-    }
+        Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
+        """
+        if self._job is not None:
+            self._simulator.reset()
+        self._job = job = _Job(step, {**layer_streams(step), "bin_rows": input_stream(step, values)}, offered)
+        with self._simulator.write_vcd(str(vcd)) if vcd else nullcontext():
+            self._simulator.run()
+        if len(job.rows) < step.plan.events.bout_writes:
+            raise BitwattError(f"the tile hangs in layer '{step.plan.work.name}' after {job.cycles} cycles")
+        size = row_bytes(step.tile.bout_bits)
+        packed = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in job.rows), dtype=np.uint8)
+        return PassRun(output_values(step, packed.reshape(-1, size)), job.cycles, job.counts)
 
-    async def bench(ctx: SimulatorContext) -> None:
-        nonlocal cycles
-        pending = {name: iter(items) for name, items in streams.items()}
-        for name in pending:
-            _offer(ctx, getattr(rtl, name), next(pending[name], None))
-        ctx.set(rtl.out_rows.ready, 1)
-        while len(collected) < expected_rows:
-            if cycles > limit:
-                raise BitwattError(f"the tile hangs in layer '{step.step.name}' after {cycles} cycles")
-            taken = [name for name in pending if ctx.get(getattr(rtl, name).valid & getattr(rtl, name).ready)]
+    async def _bench(self, ctx: Any) -> None:
+        job, rtl = self._job, self._rtl
+        if job is None:
+            return
+        out, counts = rtl.out_rows, job.counts
+        pending = {name: _sent(stream) for name, stream in job.streams.items()}
+        waiting = {name: next(rows, None) for name, rows in pending.items()}
+        limit = 10 * job.step.plan.cycles + 1000
+        while len(job.rows) < job.step.plan.events.bout_writes and job.cycles < limit:
+            for name in STREAMS:
+                port, word = getattr(rtl, name), waiting[name]
+                offer = word is not None and job.offered(name, job.cycles)
+                ctx.set(port.valid, offer)
+                if offer:
+                    ctx.set(Value.cast(port.payload), word)
+            ctx.set(out.ready, job.offered("out_rows", job.cycles))
             for name in ("bin_read", "sb_read", "bout_write", "bout_read"):
-                counted[name] += ctx.get(getattr(rtl, name))
-            if ctx.get(rtl.out_rows.valid):
-                collected.append([ctx.get(word) for word in rtl.out_rows.payload])
+                counts[f"{name}s"] += ctx.get(getattr(rtl, name))
+            for name in STREAMS:
+                port = getattr(rtl, name)
+                if ctx.get(port.valid & port.ready):
+                    waiting[name] = next(pending[name], None)
+                    if name in ("bin_rows", "sb_rows"):
+                        counts[name.replace("rows", "writes")] += 1
+            if ctx.get(out.valid & out.ready):
+                job.rows.append(ctx.get(Value.cast(out.payload)))
             await ctx.tick()
-            cycles += 1
-            for name in taken:
-                if name in counted:
-                    counted[name] += 1
-                _offer(ctx, getattr(rtl, name), next(pending[name], None))
-
-    simulator = Simulator(rtl)
-    simulator.add_clock(1e-9)
-    simulator.add_testbench(bench)
-    simulator.run()
-    events = Events(
-        bin_reads=counted["bin_read"],
-        bin_writes=counted["bin_rows"],
-        sb_reads=counted["sb_read"],
-        sb_writes=counted["sb_rows"],
-        bout_reads=counted["bout_read"],
-        bout_writes=counted["bout_write"],
-    )
-    return PassRun(np.array(collected, dtype=np.int64), cycles, events)
+            job.cycles += 1
 
 
-def _offer(ctx: SimulatorContext, port: Any, item: Any) -> None:
-    ctx.set(port.valid, item is not None)
-    if item is not None:
-        ctx.set(port.payload, item)
+class _Job:
+    """A run under way."""
+
+    def __init__(self, step: TilePass, streams: dict[str, PackedStream], offered: OfferedAt) -> None:
+        self.step = step
+        self.streams = streams
+        self.offered = offered
+        self.rows: list[int] = []
+        self.cycles = 0
+        self.counts = dict.fromkeys(COUNTED, 0)
 
 
-def _parameters(step: TilePass) -> list[Any]:
-    if step.tile.precision.is_float:
-        return [{"bias": row.view(np.uint32).tolist()} for row in step.biases.astype(np.float32)]
-    return [
-        {"bias": bias.tolist(), "shift": shift.tolist()} for bias, shift in zip(step.biases, step.shifts, strict=True)
-    ]
-
-
-def access_counts(events: Events) -> dict[str, int]:
-    """The buffer accesses among events: what the RTL counts."""
-    return {name: getattr(events, name) for name in vars(events) if name.endswith(("_reads", "_writes"))}
+def _sent(stream: PackedStream) -> Iterator[int]:
+    words = [int.from_bytes(row.tobytes(), "little") for row in stream.rows]
+    for start in range(0, len(words), stream.block):
+        for _ in range(stream.repeats):
+            yield from words[start : start + stream.block]

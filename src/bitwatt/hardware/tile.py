@@ -1,8 +1,8 @@
 """The accelerator tile: one frozen record from which both the schedule and the RTL follow.
 
 DianNao's tile (Chen et al., ASPLOS 2014), as Hashemi et al. (DATE 2017) use it: `neurons` x `synapses` weight
-blocks, an adder tree, an accumulator and an output stage for each neuron, and three buffers: Bin holds rows of
-`synapses` inputs, SB rows of `neurons` x `synapses` weights, Bout rows of `neurons` outputs.
+blocks, an adder tree, an accumulator and an output stage for each neuron, and three buffers: Bin holds rows
+of `synapses` inputs, SB rows of `neurons` x `synapses` weights, Bout rows of `neurons` outputs.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Tile:
         if buffers not in ("flops", "sram"):
             raise unknown_name("kind of buffers", str(buffers), ("flops", "sram"))
         if synapses & (synapses - 1):
-            raise RequestError(f"tile: synapses must be a power of two (the adder tree is binary), got {synapses}")
+            raise RequestError(
+                f"tile: synapses must be a power of two (the adder tree is binary), got {synapses}"
+            )
 
     @classmethod
     def preset(cls, name: str, precision: Precision | str) -> Tile:
@@ -100,7 +102,7 @@ class Tile:
 
 
 PRESETS: dict[str, tuple[Buffers, bool]] = {"modern": ("sram", True), "hashemi2017": ("flops", False)}
-"""Buffers and clock gating of each preset; the shape, the rows and the clock are the published ones in both."""
+"""Buffers and clock gating of each preset; shape, rows and clock are the published ones in both."""
 
 
 def _whole(name: str, value: int, least: int, most: int) -> int:

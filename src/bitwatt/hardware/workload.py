@@ -8,6 +8,7 @@ from math import prod
 from typing import Literal
 
 from bitwatt.errors import UnsupportedError
+from bitwatt.formats import parse_precision
 from bitwatt.program import ops
 from bitwatt.program.program import Program
 
@@ -134,6 +135,7 @@ def _is_fusable(program: Program, pool: ops.Pool) -> bool:
 
 def _work(program: Program, step: Pass) -> LayerWork:
     source, result = program.types[step.input], program.types[step.output]
+    activations = parse_precision(program.precision).activations
     places = prod(result.shape[1:])
     window = prod(step.pool.kernel) if step.pool else 1
     weighted = step.weighted
@@ -152,5 +154,5 @@ def _work(program: Program, step: Pass) -> LayerWork:
         results=result.size,
         weights=weighted.weight.size if weighted else 0,
         biases=0 if weighted is None or weighted.bias is None else weighted.bias.size,
-        wide=step.output == program.output and step.requantize is not None,
+        wide=step.requantize is not None and step.requantize.format != activations,
     )

@@ -20,7 +20,7 @@ WINDOW_BITS = 12
 """Width of the counter of a pooling window's elements."""
 
 
-class Hold(enum.Enum, shape=2):
+class Hold(enum.Enum, shape=2):  # type: ignore[misc, call-arg]
     """How long a buffer keeps the rows of a visit."""
 
     NONE = 0
@@ -45,12 +45,13 @@ LOOP_DESCRIPTOR = data.StructLayout(
 """A layer's loops. Counts are stored less one. window: visits folded into one pooled output."""
 
 
-class Control(wiring.Component):
+class Control(wiring.Component):  # type: ignore[misc]
     """Loop counters and the pointers of Bin and SB.
 
     start/busy: a descriptor is taken when `start` is high and `busy` low. step: a pair of rows is read in
-    this cycle (at bin_address and sb_address). first, last: that pair begins, ends a sum; last_inner: in the
-    last turn of the inner loop. window_first, window_last: the sum begins, ends a pooling window. done: the layer's last step. `stall` holds it.
+    this cycle (at bin_address and sb_address), never while `stall` is high. first, last: that pair begins,
+    ends a sum; last_inner: in the last turn of the inner loop. window_first, window_last: the sum begins,
+    ends a pooling window. done: the layer's last step.
     """
 
     def __init__(self, rows: int) -> None:

@@ -20,14 +20,16 @@ class OutputQueue(wiring.Component):  # type: ignore[misc]
     def __init__(self, rows: int, width: int) -> None:
         self.rows = rows
         self.width = width
-        super().__init__({
-            "write": In(1),
-            "writable": Out(1),
-            "row": In(width),
-            "rows_out": Out(stream.Signature(width)),
-            "read": Out(1),
-            "empty": Out(1),
-        })
+        super().__init__(
+            {
+                "write": In(1),
+                "writable": Out(1),
+                "row": In(width),
+                "rows_out": Out(stream.Signature(width)),
+                "read": Out(1),
+                "empty": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 
-class RingPointers(wiring.Component):
+class RingPointers(wiring.Component):  # type: ignore[misc]
     """Read and write addresses of a buffer of `rows` rows.
 
     readable: the row at read_address has been filled. writable: a row is free at write_address.

@@ -4,7 +4,7 @@
     bin_rows     rows of `synapses` activations          -> Bin -+
     sb_rows      rows of `neurons` x `synapses` weights  -> SB  -+-> weight blocks -> trees -> accumulators
     parameters   biases and shifts of an output group    ---------------------------------> output stages
-    reciprocals  one for each row of means               ---------------------------------> output stages
+    divisors     one for each row of means               ---------------------------------> output stages
     out_rows     rows of `neurons` outputs               <- Bout <-------------------------- output stages
 
 A descriptor is taken when the pass before has left. The pipeline moves as a whole: it stops while a row of
@@ -21,22 +21,18 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from bitwatt.formats import Binary, Precision
 from bitwatt.hardware.pipeline import pipeline_stages
-from bitwatt.hardware.pooling import Pooling
-from bitwatt.hardware.rtl.accumulator import accumulator
-from bitwatt.hardware.rtl.adder_tree import adder_tree
-from bitwatt.hardware.rtl.average import reciprocal_bits
+from bitwatt.hardware.pooling import Pooling, divisor_bits
 from bitwatt.hardware.rtl.buffers import FlipFlopMemory
 from bitwatt.hardware.rtl.control import LOOP_DESCRIPTOR, Control
 from bitwatt.hardware.rtl.fifo import OutputQueue
-from bitwatt.hardware.rtl.output_stage import output_stage
-from bitwatt.hardware.rtl.weight_block import weight_block
+from bitwatt.hardware.rtl.neuron import Neuron
+from bitwatt.hardware.rtl.placement import Place, inline
 from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
 
 SLICE_BITS = 5
-"""Width of the counter of a wide output's slices: 32 bits in slices of at least one."""
+"""Width of the counters of a wide output's slices and of pauses: 32 bits in slices of at least one."""
 
 LAYER_DESCRIPTOR = data.StructLayout(
     {
@@ -46,11 +42,13 @@ LAYER_DESCRIPTOR = data.StructLayout(
         "pooling": Pooling.bits(),
         "wide": 1,
         "slices": SLICE_BITS,
+        "pause": SLICE_BITS,
         "keep_parameters": 1,
     }
 )
-"""A pass. from_buffer: a pooling pass, which reads Bin alone. wide: logits, in `slices` rows (stored less
-one) of a group. keep_parameters: a row of parameters serves a whole inner loop, else one visit."""
+"""A pass. from_buffer: a pooling pass, which reads Bin alone. wide: logits, in `slices` rows of a group (stored
+less one). pause: cycles for which no row is read after the last one of a pooling window, or of a wide sum.
+keep_parameters: a row of parameters serves a whole inner loop, else one visit."""
 
 _TOKEN = data.StructLayout({"valid": 1, "first": 1, "last": 1, "opens": 1, "closes": 1, "pop": 1})
 """What goes along with the data: first, last: of a sum; opens, closes: a pooling window; pop: after it, the
@@ -70,29 +68,27 @@ def parameter_layout(tile: Tile) -> data.StructLayout:
     )
 
 
-def reciprocal_width(precision: Precision) -> int:
-    """Width of a reciprocal."""
-    return FLOAT_BITS if precision.is_float else reciprocal_bits(precision.activations)
-
-
 class TileRTL(wiring.Component):  # type: ignore[misc]
     """RTL of a `Tile`. bin_read, sb_read, bout_write, bout_read: a row is read or written in this cycle."""
 
-    def __init__(self, tile: Tile) -> None:
+    def __init__(self, tile: Tile, place: Place = inline) -> None:
         self.tile = tile
+        self._place = place
         weights, activations = tile.precision.weights.bits, tile.precision.activations.bits
-        super().__init__({
-            "layers": In(stream.Signature(LAYER_DESCRIPTOR)),
-            "bin_rows": In(stream.Signature(data.ArrayLayout(activations, tile.synapses))),
-            "sb_rows": In(stream.Signature(data.ArrayLayout(weights, tile.neurons * tile.synapses))),
-            "parameters": In(stream.Signature(parameter_layout(tile))),
-            "reciprocals": In(stream.Signature(reciprocal_width(tile.precision))),
-            "out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons))),
-            "bin_read": Out(1),
-            "sb_read": Out(1),
-            "bout_write": Out(1),
-            "bout_read": Out(1),
-        })
+        super().__init__(
+            {
+                "layers": In(stream.Signature(LAYER_DESCRIPTOR)),
+                "bin_rows": In(stream.Signature(data.ArrayLayout(activations, tile.synapses))),
+                "sb_rows": In(stream.Signature(data.ArrayLayout(weights, tile.neurons * tile.synapses))),
+                "parameters": In(stream.Signature(parameter_layout(tile))),
+                "divisors": In(stream.Signature(divisor_bits(tile.precision))),
+                "out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons))),
+                "bin_read": Out(1),
+                "sb_read": Out(1),
+                "bout_write": Out(1),
+                "bout_read": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -116,9 +112,6 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
         ]
         to_total = sum(stages[name] for name in ("buffer_read", "weight_block", "adder_tree", "accumulator"))
         path = [issued, *_delayed(m, issued, to_total, run)]
-        inputs = self._memory(m, "bin", control, self.bin_rows, tile.bin_bits)
-        weights = self._memory(m, "sb", control, self.sb_rows, tile.sb_bits)
-        totals = self._sums(m, path, inputs, weights, layer.from_buffer, run, stages)
 
         # The output stage takes a sum when it is complete; in a pooling pass, each row that Bin gives.
         summed, read = path[-1], path[1]
@@ -134,15 +127,15 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             m.d.sync += [slice_.eq(Mux(last_slice, 0, slice_ + 1)), repeating.eq(~last_slice)]
             with m.If(~repeating):
                 m.d.sync += popping.eq(summed.pop)
-        # Once the last row of a wide sum is read, no other follows until all its slices could leave.
-        with m.If(control.step & control.last & layer.wide):
-            m.d.sync += pause.eq(layer.slices)
+        # What follows stays away until a wide sum's slices could leave, or a mean is divided.
+        with m.If(control.step & control.last & control.window_last):
+            m.d.sync += pause.eq(layer.pause)
         with m.Elif(run & (pause != 0)):
             m.d.sync += pause.eq(pause - 1)
 
         leaving = [entering, *_delayed(m, entering, 1 + stages["average_pool"], run)]
-        means = (layer.pooling == Pooling.AVERAGE) & leaving[2].valid & leaving[2].closes
-        bout_row = self._outputs(m, entering, leaving, inputs, totals, layer, slice_, means, run)
+        means = Signal()
+        m.d.comb += means.eq((layer.pooling == Pooling.AVERAGE) & leaving[2].valid & leaving[2].closes)
         written = Signal()
         with m.Switch(layer.pooling):
             for pooling, behind in ((Pooling.MAX, 2), (Pooling.AVERAGE, 1 + stages["average_pool"])):
@@ -151,7 +144,9 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             with m.Default():
                 m.d.comb += written.eq(leaving[1].valid)
 
-        starved = (entering.valid & ~layer.from_buffer & ~self.parameters.valid) | (means & ~self.reciprocals.valid)
+        starved = (entering.valid & ~layer.from_buffer & ~self.parameters.valid) | (
+            means & ~self.divisors.valid
+        )
         in_flight = reduce(or_, (token.valid for token in [*path[1:], *leaving[1:]]), repeating)
         m.d.comb += [
             run.eq(~starved & ~(written & ~bout.writable)),
@@ -160,9 +155,8 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             self.layers.ready.eq(~control.busy & ~in_flight & bout.empty),
             control.start.eq(self.layers.valid & self.layers.ready),
             self.parameters.ready.eq(run & entering.valid & entering.pop),
-            self.reciprocals.ready.eq(run & means),
+            self.divisors.ready.eq(run & means),
             bout.write.eq(run & written),
-            bout.row.eq(bout_row),
             self.out_rows.valid.eq(bout.rows_out.valid),
             self.out_rows.payload.eq(bout.rows_out.payload),
             bout.rows_out.ready.eq(self.out_rows.ready),
@@ -171,11 +165,66 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             self.bout_write.eq(bout.write),
             self.bout_read.eq(bout.read),
         ]
+
+        after_blocks = 1 + stages["weight_block"]
+        after_tree = after_blocks + stages["adder_tree"]
+
+        def moving(first: int, end: int) -> Value:
+            """A stage moves while something is in it; the others stand still."""
+            return run & reduce(or_, (token.valid for token in path[first:end])) & ~layer.from_buffer
+
+        moved = {
+            "tree_enable": moving(after_blocks, after_tree),
+            "accumulator_enable": moving(after_tree, after_tree + 1),
+            "load": path[after_tree].first,
+            "from_buffer": layer.from_buffer,
+            "relu": layer.relu,
+            "enable": run & entering.valid,
+            "pooling": layer.pooling,
+            "pool_first": leaving[1].opens,
+            "pool_enable": run & leaving[1].valid & (layer.pooling != Pooling.NONE),
+            "divisor": self.divisors.payload,
+            # float32's second stage of the multiplication moves one cycle later.
+            "divide": run & (means | leaving[3].valid if tile.precision.is_float else means),
+        }
+        if stages["weight_block"]:
+            moved["block_enable"] = moving(1, after_blocks)
+        if not tile.precision.is_float:
+            moved |= {"wide": layer.wide, "slice": slice_}
+        m.d.comb += bout.row.eq(self._neurons(m, control, moved))
         return m
 
-    def _memory(
-        self, m: Module, name: str, control: Control, rows: stream.Interface, width: int
-    ) -> Value:
+    def _neurons(self, m: Module, control: Control, moved: dict[str, Value]) -> Value:
+        """The neurons behind Bin and SB; the row for Bout. moved: signals that all neurons share, by port."""
+        tile, precision = self.tile, self.tile.precision
+        inputs = self._memory(m, "bin", control, self.bin_rows, tile.bin_bits)
+        weights = self._memory(m, "sb", control, self.sb_rows, tile.sb_bits)
+        shared = {}
+        for name, value in moved.items():
+            shared[name] = Signal.like(value, name=name)
+            m.d.comb += shared[name].eq(value)
+        row = Signal(tile.bout_bits, name="bout_row")
+        for index in range(tile.neurons):
+            neuron = self._place(
+                m,
+                f"neuron_{index}",
+                "neuron",
+                lambda: Neuron(precision, tile.synapses, tile.fan_in, self._place),
+            )
+            m.d.comb += [getattr(neuron, name).eq(value) for name, value in shared.items()]
+            m.d.comb += [
+                neuron.inputs.eq(inputs),
+                neuron.weights.eq(weights.word_select(index, tile.synapses * precision.weights.bits)),
+                neuron.bias.eq(self.parameters.payload.bias[index]),
+                row.word_select(index, precision.activations.bits).eq(neuron.result),
+            ]
+            if index < tile.synapses:
+                m.d.comb += neuron.activation.eq(inputs.word_select(index, precision.activations.bits))
+            if not precision.is_float:
+                m.d.comb += neuron.shift.eq(self.parameters.payload.shift[index])
+        return row
+
+    def _memory(self, m: Module, name: str, control: Control, rows: stream.Interface, width: int) -> Value:
         """Bin or SB, filled from its stream; the row that was addressed one cycle ago."""
         memory = FlipFlopMemory(self.tile.rows, width)
         m.submodules[name] = memory
@@ -190,101 +239,6 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             memory.read_row.eq(getattr(control, f"{name}_address")),
         ]
         return memory.read_data
-
-    def _sums(
-        self,
-        m: Module,
-        path: list[Value],
-        inputs: Value,
-        weights: Value,
-        from_buffer: Value,
-        run: Value,
-        stages: dict[str, int],
-    ) -> list[Value]:
-        """Weight blocks, adder trees and accumulators: the total of each neuron. Idle stages stand still."""
-        tile, precision = self.tile, self.tile.precision
-        activation_bits, weight_bits = precision.activations.bits, precision.weights.bits
-
-        def enable(first: int, length: int) -> Value:
-            moving = reduce(or_, (token.valid for token in path[first : first + length]))
-            return run & moving & ~from_buffer
-
-        after_read = 1
-        after_blocks = after_read + stages["weight_block"]
-        after_tree = after_blocks + stages["adder_tree"]
-        totals = []
-        for neuron in range(tile.neurons):
-            tree = adder_tree(precision, tile.synapses)
-            total = accumulator(precision, tile.synapses, tile.fan_in)
-            m.submodules[f"tree_{neuron}"] = tree
-            m.submodules[f"accumulator_{neuron}"] = total
-            for synapse in range(tile.synapses):
-                weight = weights.word_select(neuron * tile.synapses + synapse, weight_bits)
-                activation = inputs.word_select(synapse, activation_bits)
-                if isinstance(precision.weights, Binary):
-                    m.d.comb += [tree.weights[synapse].eq(weight), tree.activations[synapse].eq(activation)]
-                    continue
-                block = weight_block(precision)
-                m.submodules[f"block_{neuron}_{synapse}"] = block
-                m.d.comb += [
-                    block.weight.eq(weight),
-                    block.activation.eq(activation),
-                    block.enable.eq(enable(after_read, stages["weight_block"])),
-                    tree.terms[synapse].eq(block.product),
-                ]
-            m.d.comb += [
-                tree.enable.eq(enable(after_blocks, stages["adder_tree"])),
-                total.term.eq(tree.sum),
-                total.load.eq(path[after_tree].first),
-                total.enable.eq(enable(after_tree, 1)),
-            ]
-            totals.append(total.total)
-        return totals
-
-    def _outputs(
-        self,
-        m: Module,
-        entering: Value,
-        leaving: list[Value],
-        inputs: Value,
-        totals: list[Value],
-        layer: Value,
-        slice_: Value,
-        means: Value,
-        run: Value,
-    ) -> Value:
-        """The output stages; the row that they leave for Bout."""
-        tile, precision = self.tile, self.tile.precision
-        pools = layer.pooling != Pooling.NONE
-        dividing = means | leaving[3].valid if precision.is_float else means
-        results = []
-        for neuron, total in enumerate(totals):
-            m.submodules[f"output_{neuron}"] = stage = output_stage(precision, tile.fan_in)
-            if neuron < tile.synapses:
-                m.d.comb += stage.activation.eq(inputs.word_select(neuron, precision.activations.bits))
-            m.d.comb += [
-                stage.total.eq(total),
-                stage.bias.eq(self.parameters.payload.bias[neuron]),
-                stage.from_buffer.eq(layer.from_buffer),
-                stage.relu.eq(layer.relu),
-                stage.enable.eq(run & entering.valid),
-                stage.pooling.eq(layer.pooling),
-                stage.pool_first.eq(leaving[1].opens),
-                stage.pool_enable.eq(run & leaving[1].valid & pools),
-                stage.reciprocal.eq(self.reciprocals.payload),
-                stage.divide_enable.eq(run & dividing),
-            ]
-            if not precision.is_float:
-                m.d.comb += [
-                    stage.shift.eq(self.parameters.payload.shift[neuron]),
-                    stage.wide.eq(layer.wide),
-                    stage.slice.eq(slice_),
-                ]
-            results.append(stage.result)
-        row = Signal(tile.bout_bits)
-        for neuron, result in enumerate(results):
-            m.d.comb += row.word_select(neuron, precision.activations.bits).eq(result)
-        return row
 
 
 def _delayed(m: Module, token: Value, count: int, run: Value) -> list[Value]:

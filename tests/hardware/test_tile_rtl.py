@@ -1,0 +1,81 @@
+"""The tile's RTL in Amaranth's simulator: the program's bits, the schedule's cycles and buffer accesses."""
+
+import numpy as np
+import pytest
+from drawn import Drawing, draw_connected, draw_convolution
+
+from bitwatt.hardware.packing import STREAMS
+from bitwatt.hardware.passes import compile_passes
+from bitwatt.hardware.rtl.tile import TileRTL
+from bitwatt.hardware.simulate import TileSimulation, accesses
+from bitwatt.hardware.tile import Tile
+from bitwatt.program import ops
+from bitwatt.program.reference import trace
+
+TILES = [
+    # precision, neurons, synapses, rows: every family, shapes that are no squares, rows no powers of two
+    ("fixed4", 4, 4, 8),
+    ("fixed8", 3, 2, 5),
+    ("fixed16", 2, 4, 7),
+    ("fixed32", 2, 2, 4),
+    ("binary", 4, 2, 3),
+    ("pow2", 1, 4, 6),
+    ("ternary:fixed8", 5, 4, 2),
+    ("e4m3:e4m3", 3, 4, 9),
+    ("fixed4:ufixed8", 4, 8, 11),
+    ("fixed8:pow2", 2, 1, 16),
+]
+TILE_IDS = [tile[0] for tile in TILES]
+
+
+def simulation(precision, neurons, synapses, rows, fan_in=128):
+    tile = Tile(precision, neurons=neurons, synapses=synapses, rows=rows, fan_in=fan_in)
+    return tile, TileSimulation(TileRTL(tile))
+
+
+def check(program, images, tile, simulator, **options):
+    """Runs every pass on the reference's values; the runs, for what else a test wants to know of them."""
+    values = trace(program, images)
+    runs = []
+    for step in compile_passes(program, tile):
+        run = simulator.run(step, values[step.step.input][0], **options)
+        np.testing.assert_array_equal(run.result, values[step.step.output][0], err_msg=step.plan.work.name)
+        if not options:  # streams of one row a cycle
+            assert run.cycles == step.plan.cycles
+        assert run.accesses == accesses(step.plan.events)
+        runs.append(run)
+    return runs
+
+
+@pytest.mark.parametrize("tile", TILES, ids=TILE_IDS)
+def test_drawn_layers(tile):
+    rng = np.random.default_rng(TILES.index(tile))
+    tile, simulator = simulation(*tile)
+    for draw in (draw_convolution, draw_connected, draw_convolution, draw_convolution):
+        drawing = draw(rng, str(tile.precision))
+        check(drawing.program(lanes=tile.synapses), drawing.images(), tile, simulator)
+
+
+@pytest.mark.parametrize("tile", TILES[:3], ids=TILE_IDS[:3])
+def test_gaps_and_back_pressure_change_no_bit(tile):
+    rng = np.random.default_rng(99)
+    tile, simulator = simulation(*tile)
+    for draw in (draw_convolution, draw_connected, draw_convolution):
+        drawing = draw(rng, str(tile.precision))
+        ready = {port: rng.random(50_000) < 0.6 for port in (*STREAMS, "out_rows")}
+        check(
+            drawing.program(), drawing.images(), tile, simulator,
+            offered=lambda port, cycle, ready=ready: bool(ready[port][cycle]),
+        )  # fmt: skip
+
+
+def test_a_reader_that_comes_late_stops_the_tile_and_loses_nothing():
+    tile, simulator = simulation("fixed8", 2, 2, 2)
+    drawing = Drawing(np.random.default_rng(5), "fixed8", (2, 5, 5))
+    drawing.convolution(2, (3, 3))
+    drawing.add(ops.AvgPool2d, kernel=(1, 2), stride=(1, 2))
+    (run,) = check(
+        drawing.program(), drawing.images(), tile, simulator,
+        offered=lambda port, cycle: port != "out_rows" or cycle > 300,
+    )  # fmt: skip
+    assert run.cycles > 300
