@@ -86,7 +86,7 @@ def test_stages():
         "accumulator": 1,
         "output_stage": 1,
         "max_pool": 1,
-        "average_pool": 5,
+        "average_pool": 6,
     }
     assert latency_cycles(parse_precision("fixed8")) == 5
     assert latency_cycles(parse_precision("binary"), 16, Pooling.MAX) == 5

@@ -10,7 +10,7 @@ from bitwatt.errors import RequestError
 from bitwatt.formats import Precision
 from bitwatt.hardware.widths import FLOAT_BITS, LARGEST_WINDOW
 
-DIVIDE_CYCLES = 4
+DIVIDE_CYCLES = 5
 """Cycles that a mean of integers takes; two windows may not end closer to each other than that."""
 
 

@@ -25,7 +25,7 @@ def shifted(m: Module, value: Value, shift: Value) -> Value:
     moved: Value = Signal(signed(width))
     distance = Signal(len(shift))
     m.d.comb += [moved.eq(value << (LEFT_SHIFTS + QUARTERS)), distance.eq(shift + LEFT_SHIFTS)]
-    for stage in range(len(distance)):
+    for stage in reversed(range(len(distance))):
         drop = min(2**stage, width - 1)
         following = Signal(signed(width))
         m.d.comb += following.eq(Mux(distance[stage], (moved >> drop) | moved[:drop].any(), moved))
@@ -52,22 +52,19 @@ def nearest(format_: Format, m: Module, jammed: Value) -> Value:
 
 @nearest.register
 def _fixed(format_: Fixed, m: Module, jammed: Value) -> Value:
-    whole = jammed >> QUARTERS
-    rounded = Signal(signed(len(whole) + 1))
-    m.d.comb += rounded.eq(whole + (jammed[1] & (jammed[0] | whole[0])))
-    return saturated(m, rounded, format_)
-
-
-def saturated(m: Module, value: Value, format_: Fixed) -> Value:
-    """A signed integer as the code word of the nearest integer of a fixed-point format."""
-    bits, sign = format_.bits, value[-1]
-    code = Signal(bits)
+    whole, bits, sign = jammed >> QUARTERS, format_.bits, jammed[-1]
+    # Whether it fits is seen before rounding, so that no more than the code's own bits are incremented: the
+    # largest that fits stays as it is.
     if format_.signed:
-        beyond = value[bits - 1 :]
-        fits = beyond.all() | ~beyond.any()
-        m.d.comb += code.eq(Mux(fits, value, Cat(~sign.replicate(bits - 1), sign)))
+        beyond = whole[bits - 1 :]
+        fits, limit = beyond.all() | ~beyond.any(), Cat(~sign.replicate(bits - 1), sign)
+        largest = ~whole[bits - 1] & whole[: bits - 1].all()
     else:
-        m.d.comb += code.eq(Mux(sign, 0, value[:bits] | value[bits:-1].any().replicate(bits)))
+        fits, limit = ~whole[bits:].any(), ~sign.replicate(bits)
+        largest = whole[:bits].all()
+    up = jammed[1] & (jammed[0] | whole[0]) & ~largest
+    code = Signal(bits)
+    m.d.comb += code.eq(Mux(fits, whole[:bits] + up, limit))
     return code
 
 
