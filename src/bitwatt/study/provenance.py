@@ -10,7 +10,7 @@ def provenance(precision_is_float: bool, data_source: str, by_component: Mapping
     arithmetic = "float32 program, adding in the tile's order" if precision_is_float else "integer program"
     parts = grouped(by_component)
     return {
-        "accuracy": f"measured: exact {arithmetic}, on test images from {data_source}",
+        "accuracy": f"measured: exact {arithmetic} on the test images; data: {data_source}",
         "memory": "measured: counted on the program, at the formats' true widths",
         "cycles": "measured: counted on the tile's schedule",
         "energy": f"the schedule's events times unit energies; {parts}",

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-import bitwatt
 
 SCHEMA = 1
 
@@ -72,8 +71,8 @@ class PointRecord(_Record):
     """One network at one precision, from one seed, on the tile of one preset.
 
     accuracy: correct / count, of the integer program on the test images. runtime_s, energy_j, power_w: for
-    one image. epochs: of the float training and of the training at this precision. arithmetic: in
-    which the program was executed, a line a layer, and the bound that proves it exact. provenance: by quantity and component.
+    one image. epochs: of the float training and of the training at this precision. arithmetic: in which the
+    program was executed, a line a layer, and the bound that proves it exact. provenance: by quantity.
     """
 
     network: str
@@ -142,6 +141,10 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://bitwatt.dev/results-{SCHEMA}.schema.json",
-        "title": f"bitwatt results, schema {SCHEMA} (bitwatt {bitwatt.__version__.split('.')[0]}.x)",
+        "title": f"What a bitwatt study leaves: results.json, schema {SCHEMA}",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+if __name__ == "__main__":  # the file `results.schema.json`
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
