@@ -72,7 +72,7 @@ class StudyDisplay:
             case Notice():
                 self._say(f"note: {event.text}")
             case TimeLeft():
-                self._left = "" if event.seconds is None else f"about {duration(event.seconds)} left"
+                self._tell_left(event)
         self._progress.update(
             self._whole,
             total=self._stages or None,
@@ -80,6 +80,12 @@ class StudyDisplay:
             done=f"{self._over} of {self._stages} stages" if self._stages else "",
             left=self._left,
         )
+
+    def _tell_left(self, event: TimeLeft) -> None:
+        is_first = not self._left
+        self._left = "" if event.seconds is None else f"about {duration(event.seconds)} left"
+        if is_first and event.seconds:
+            self._say(self._left)
 
     def _begin(self, event: Started) -> None:
         if event.first_epoch:

@@ -73,9 +73,7 @@ def study(
         plans = read_study_file(file)
     else:
         if network is None or data is None:
-            raise RequestError(
-                "a study needs --network and --data, or a study file; see 'bitwatt study --help'"
-            )
+            raise RequestError("a study needs --network and --data, or a study file (bitwatt study --help)")
         from bitwatt.study import StudyPlan
 
         plans = (
