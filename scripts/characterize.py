@@ -13,7 +13,13 @@ from bitwatt.technology.liberty import read_liberty
 from bitwatt.technology.table import write_table
 from bitwatt.technology.toolchain import liberty_path
 
-CARRIED = (*PAPER, *map(parse_precision, ("fixed6", "fixed3", "ternary:fixed8", "fixed4:fixed8", "pow2:fixed8", "binary:fixed8")))
+CARRIED = (
+    *PAPER,
+    *map(
+        parse_precision,
+        ("fixed6", "fixed3", "ternary:fixed8", "fixed4:fixed8", "pow2:fixed8", "binary:fixed8"),
+    ),
+)
 """What the package can cost without synthesis: the paper's seven and a few near them."""
 
 

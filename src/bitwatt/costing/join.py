@@ -26,7 +26,9 @@ def unit_costs(tile: Tile, where: str | Technology = "nangate45") -> dict[str, U
 
 @lru_cache(maxsize=256)
 def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
-    missing = [name for kind in block_kinds(tile) if (name := block_name(kind, tile)) not in tech.table.blocks]
+    missing = [
+        name for kind in block_kinds(tile) if (name := block_name(kind, tile)) not in tech.table.blocks
+    ]
     if missing:
         raise RequestError(
             f"technology '{tech.name}' has not characterised {', '.join(missing)}, which a tile of "
@@ -79,7 +81,9 @@ def _control(tile: Tile, tech: Technology) -> UnitCost:
 
 
 def _flip_flops(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
-    idle, read, write = (tech.table.block(block_name(kind, tile)) for kind in ("buffer", "buffer_read", "buffer_write"))
+    idle, read, write = (
+        tech.table.block(block_name(kind, tile)) for kind in ("buffer", "buffer_read", "buffer_write")
+    )
     scale = width / _BUFFER_ROW_BITS
     rest_j = idle.data_energy_j + idle.clock_energy_j
     return UnitCost(

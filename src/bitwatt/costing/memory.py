@@ -18,9 +18,7 @@ def memory_bytes(works: Sequence[LayerWork], tile: Tile) -> dict[str, int]:
     activation_bits = tile.precision.activations.bits
     return {
         "weights": _bytes(sum(work.weights for work in works) * tile.precision.weights.bits),
-        "biases": _bytes(
-            sum(work.biases for work in works) * accumulator_bits(tile.precision, tile.fan_in)
-        ),
+        "biases": _bytes(sum(work.biases for work in works) * accumulator_bits(tile.precision, tile.fan_in)),
         "activations_peak": _bytes(max((w.inputs + w.results for w in works), default=0) * activation_bits),
     }
 

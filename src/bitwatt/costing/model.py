@@ -65,7 +65,9 @@ def cost_schedule(plan: Schedule, technology: str | Technology = "nangate45") ->
         memory_bytes=memory_bytes([layer.work for layer in plan.layers], plan.tile),
         energy_j_by_component=by_component,
         area_mm2_by_component=area,
-        by_layer=tuple(_layer_record(layer, cells, plan.tile) for layer, cells in zip(plan.layers, energy, strict=True)),
+        by_layer=tuple(
+            _layer_record(layer, cells, plan.tile) for layer, cells in zip(plan.layers, energy, strict=True)
+        ),
         provenance=_provenance(units),
     )
 
