@@ -110,6 +110,25 @@ def _points() -> tuple[Published, ...]:
 PUBLISHED: tuple[Published, ...] = _points()
 """Every published point, in the order of the tables."""
 
+
+@dataclass(frozen=True)
+class DesignMetrics:
+    """A row of the table of design metrics: the 16 x 16 tile at 65 nm and 250 MHz; savings are shares."""
+
+    area_mm2: float
+    power_w: float
+    area_saving: float
+    power_saving: float
+
+
+def design_metrics(precision: str) -> DesignMetrics | None:
+    """The published tile of that precision, or None."""
+    if precision not in _DESIGN:
+        return None
+    area, power, area_saving, power_saving = _DESIGN[precision]
+    return DesignMetrics(area, power / 1e3, area_saving / 100, power_saving / 100)
+
+
 PRINTED_SAVINGS: dict[str, tuple[float, float]] = {
     precision: (area / 100, power / 100) for precision, (_, _, area, power) in _DESIGN.items()
 }

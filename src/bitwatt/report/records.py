@@ -55,7 +55,7 @@ class Layer(_Record):
 class Point(_Record):
     """One network at one precision, trained with one seed.
 
-    epochs: by stage of the training. carriers: the arithmetic that each layer was executed in. preset,
+    epochs: by stage of the training. arithmetic: that each layer was executed in, a line a layer. preset,
     technology: None, the study's own.
     """
 
@@ -78,7 +78,7 @@ class Point(_Record):
     by_layer: list[Layer] = []
     provenance: dict[str, str] = {}
     epochs: dict[str, Count] = {}
-    carriers: dict[str, str] = {}
+    arithmetic: list[str] = []
     technology: str | None = None
     preset: str | None = None
 

@@ -101,7 +101,7 @@ class Row:
     area_parts: tuple[Part, ...]
     layers: tuple[LayerCost, ...]
     epochs: tuple[tuple[str, float], ...]
-    carriers: tuple[tuple[str, str], ...]
+    arithmetic: tuple[str, ...]
     on_front: bool = False
     against: Against | None = None
 
@@ -141,7 +141,7 @@ def row_of(points: Sequence[Point]) -> Row:
         area_parts=_parts([p.area_mm2_by_component for p in points], area_mm2),
         layers=_layers(points),
         epochs=tuple((stage, _mean([p.epochs.get(stage, 0) for p in points])) for stage in first.epochs),
-        carriers=tuple(first.carriers.items()),
+        arithmetic=tuple(first.arithmetic),
     )
 
 
