@@ -216,7 +216,6 @@ class QuantizedConv2d(_Weighted):
         self.padding = padding
         self.dilation = cast(Pair, source.dilation)
         self.groups = source.groups
-        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input's integers (count, channels, height, width) to the output's."""

@@ -119,7 +119,7 @@ def train(
     if teacher is not None:
         teacher_home = next(teacher.parameters()).device
         teacher.to(target)
-    model.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(target)
     try:
         with _exact_and_private_randomness(target):
             _check_labels(model, batches, data.train.labels)
