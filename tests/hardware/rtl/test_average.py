@@ -50,7 +50,7 @@ def check(play, format_, cases, lanes=32):
     assert means == [round(Fraction(total, count)) & (2**format_.bits - 1) for total, count in cases]
 
 
-@pytest.mark.parametrize("format_", [Fixed(3), Fixed(2, signed=False)], ids=str)
+@pytest.mark.parametrize("format_", [Fixed(2), Fixed(2, signed=False)], ids=str)
 def test_every_sum_and_every_count(play, format_):
     low, high = int(format_.smallest), int(format_.largest)
     check(play, format_, [(t, k) for k in range(1, LARGEST_WINDOW + 1) for t in range(k * low, k * high + 1)])
@@ -61,7 +61,7 @@ def test_extreme_sums_and_the_neighbours_of_every_tie(play, format_):
     low, high = int(format_.smallest), int(format_.largest)
     rng = np.random.default_rng(6)
     cases = []
-    for k in range(1, LARGEST_WINDOW + 1):
+    for k in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 25, 30, 32, 36, 49, 62, 63, 64):
         quotients = [low, high - 1, *rng.integers(low, high, 2).tolist()]
         around = [q * k + k // 2 + d for q in quotients for d in (-1, 0, 1)] + [low * k, high * k]
         cases += [(t, k) for t in around if low * k <= t <= high * k]
