@@ -2,9 +2,9 @@
 
 Full load is the steady state of a long layer, the same for every precision. In each cycle a row of Bin and a
 row of SB are read, a row of Bin is written (inputs stream in while weights stay), every weight block, adder
-tree and accumulator works on new operands; every GROUPS cycles each output stage works once, and a row of
-Bout is written and read. The clock runs (gated registers only while they work), and everything leaks.
-Operands are the blocks' own stimuli, which `provenance` names.
+tree and accumulator works on new operands; every GROUPS cycles (`bitwatt.hardware.stimulus`) each output
+stage works once, and a row of Bout is written and read. The clock runs (gated registers only while they
+work), and everything leaks. Operands are the blocks' own stimuli, which `provenance` names.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from bitwatt.costing.blocks import block_kinds, block_name
 from bitwatt.costing.breakdown import COMPONENTS, on_common_grid
 from bitwatt.costing.join import unit_costs
 from bitwatt.costing.units import UnitCost
+from bitwatt.hardware.stimulus import GROUPS
 from bitwatt.hardware.tile import Tile
 from bitwatt.technology.scaled import PUBLISHED_NODE, Scaling, scaled
 from bitwatt.technology.technology import Technology, technology
-
-GROUPS = 25
-"""Cycles between outputs of a neuron: a window of 400 inputs over 16 synapses, between LeNet's and ALEX's
-layers; `bitwatt.hardware.stimulus` feeds the accumulators alike."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,9 @@ def tile_cost(tile: Tile, where: str | Technology = "nangate45", scaling: Scalin
                 f"full load, assumed: each cycle a row of Bin and SB read, a row of Bin written, every "
                 f"multiply-accumulate working; each {GROUPS} cycles a row of outputs"
             ),
-            "timing": "static timing of each netlist, wires by the library's own load model; SRAM by its table",
+            "timing": (
+                "static timing of each netlist, wires by the library's own load model; SRAM by its table"
+            ),
         },
     )
 

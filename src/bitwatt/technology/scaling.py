@@ -14,6 +14,10 @@ s; energy is C V^2, so s times the square of the supply's ratio.
 
 The two differ by up to half in area between 65 and 45 nm (1.5 against 2.09): a figure that rests on one of
 them must say which.
+
+`library_cells`, of areas alone: the area of a two-input NAND of least drive, which is what publications call
+a gate equivalent, in libraries of the two nodes. Independent of both laws above: a library's cells follow its
+rows and contacts, which no law of scaling knows.
 """
 
 from __future__ import annotations
@@ -59,6 +63,12 @@ _COEFFICIENTS: dict[tuple[int, str], tuple[tuple[float, ...], tuple[float, ...]]
     (10, "lp"): ((-71.76, 228.6, -246.3, 93.91), (0.1261, -0.0518, 0.02769)),
     (7, "lp"): ((-61.79, 196.1, -210.3, 79.55), (0.09365, -0.03409, 0.02043)),
 }
+#: um2 of a two-input NAND of least drive in libraries of each node, whose ratio `library_cells` takes.
+#: 130: sky130_fd_sc_hd__nand2_1. 65: the gate equivalent of the 9-track libraries of UMC's and TSMC's
+#: processes (0.8 x 1.8 um), as publications of chips in them state it. 45: NAND2_X1 of Nangate's library
+#: (0.57 x 1.4 um).
+_NAND2_UM2 = {130: 3.7536, 65: 1.44, 45: 0.798}
+
 _METHODS = {
     "stillmaker2017": "Stillmaker and Baas, Integration 58 (2017) 74-81",
     "constant_field": "Dennard et al., IEEE JSSC 9(5) (1974) 256-268",
@@ -112,6 +122,34 @@ def scale_factors(
         delay=delay_to / delay_from,
         source=_METHODS[method],
     )
+
+
+@dataclass(frozen=True)
+class AreaFactor:
+    """What an area at one node is multiplied by to stand for another, and by whose method."""
+
+    factor: float
+    source: str
+
+
+AREA_METHODS = ("library_cells", *_METHODS)
+
+
+def area_factor(from_nm: int, to_nm: int, method: str) -> AreaFactor:
+    """The factor of areas alone, by one of `AREA_METHODS`.
+
+    Raises `RequestError` for an unknown method or node.
+    """
+    if method == "constant_field":
+        return AreaFactor((to_nm / from_nm) ** 2, _METHODS[method])
+    areas = {"library_cells": _NAND2_UM2, "stillmaker2017": _AREA_FROM_45}.get(method)
+    if areas is None:
+        raise unknown_name("method of scaling areas", method, AREA_METHODS)
+    for node in (from_nm, to_nm):
+        if node not in areas:
+            raise unknown_name("node (nm)", str(node), map(str, areas))
+    source = _METHODS.get(method, "two-input NANDs of libraries of the two nodes")
+    return AreaFactor(areas[to_nm] / areas[from_nm], source)
 
 
 def _factors(node: int, volts: float, device: str) -> tuple[float, float]:

@@ -60,7 +60,10 @@ class BlockCost:
 
 @dataclass(frozen=True)
 class Table:
-    """Blocks characterised in one library, and everything that decides their figures."""
+    """Blocks characterised in one library, and everything that decides their figures.
+
+    `scaling` says how the figures were brought to another node, where they were.
+    """
 
     technology: str
     library: str
@@ -70,6 +73,7 @@ class Table:
     tool: str
     date: str
     blocks: Mapping[str, BlockCost] = field(hash=False)
+    scaling: str = ""
 
     def block(self, name: str) -> BlockCost:
         """The block called `name`.
@@ -85,6 +89,7 @@ class Table:
         return (
             f"synthesised by {self.tool} to {self.library} (sha256 {self.library_sha256[:12]}) for "
             f"{self.clock_hz / 1e6:g} MHz on {self.date}; activity from each block's stimulus, zero delay"
+            + (f"; {self.scaling}" if self.scaling else "")
         )
 
     def stale_blocks(self, rtl_sha256: Mapping[str, str]) -> tuple[str, ...]:
