@@ -49,6 +49,7 @@ def test_percent_never_rounds_to_all_or_nothing() -> None:
     assert percent(0.0001) == "0.010 %"
     assert percent(1.0) == "100.0 %"
     assert percent(-0.12) == "−12.0 %"
+    assert percent(-0.0004) == "0.0 %"
 
 
 def test_points_carry_their_sign() -> None:

@@ -28,7 +28,7 @@ from bitwatt.report.comparison import Comparison, compare
 from bitwatt.report.components import COMPONENTS, Component, component, stacking_order
 from bitwatt.report.facts import REFERENCE, Facts, Group, facts
 from bitwatt.report.provenance import KINDS
-from bitwatt.report.quantities import Unit, percent, points, si, significant, unit_for, whole
+from bitwatt.report.quantities import Unit, hundredths, percent, points, si, significant, unit_for, whole
 from bitwatt.report.rows import LayerCost, Part, Row
 from bitwatt.report.scatter import accuracy_energy_svg
 
@@ -43,6 +43,7 @@ class Stack:
     rows: tuple[Row, ...]
     parts: Callable[[Row], Sequence[Part]]
     total: Callable[[Row], float]
+    show: Callable[[float], str]
 
     @property
     def largest(self) -> float:
@@ -67,9 +68,9 @@ class Stack:
 
     def tip(self, row: Row) -> str:
         """All of a bar's parts, for a pointer or the keyboard."""
-        lines = [f"{row.precision}\t{self.unit.of(self.total(row))} {self.unit.symbol}"]
+        lines = [f"{row.precision}\t{self.show(self.total(row))}"]
         for part in self.parts(row):
-            value = f"{self.unit.of(part.value)} {self.unit.symbol}, {percent(part.share)}"
+            value = f"{self.show(part.value)}, {percent(part.share)}"
             lines.append(f"{component(part.name).label}\t{value}")
         return "\n".join(lines)
 
@@ -116,7 +117,13 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        percent=percent, points=points, si=si, significant=significant, whole=whole, tied=tied
+        hundredths=hundredths,
+        percent=percent,
+        points=points,
+        si=si,
+        significant=significant,
+        tied=tied,
+        whole=whole,
     )
     return environment.from_string(_asset("page.html")).render(
         facts=found,
@@ -178,11 +185,15 @@ def _view(group: Group, found: Facts, number: int) -> View:
     name = f"Accuracy against energy an image of {label}"
     energy = unit_for([row.energy_j for row in rows], "J")
     stacks = (
-        Stack("energy", "Energy an image", energy, rows, lambda r: r.energy_parts, lambda r: r.energy_j),
         Stack(
-            "area", "Area of the tile", Unit("mm²", 1.0), rows, lambda r: r.area_parts, lambda r: r.area_mm2
+            "energy", "Energy an image", energy, rows,
+            lambda row: row.energy_parts, lambda row: row.energy_j, lambda joules: si(joules, "J"),
         ),
-    )
+        Stack(
+            "area", "Area of the tile", Unit("mm²", 1.0), rows,
+            lambda row: row.area_parts, lambda row: row.area_mm2, lambda mm2: f"{significant(mm2)} mm²",
+        ),
+    )  # fmt: skip
     return View(
         group=group,
         label=label,

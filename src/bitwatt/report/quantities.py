@@ -55,10 +55,15 @@ def significant(value: float, digits: int = 3) -> str:
 
 def percent(share: float, decimals: int = 1) -> str:
     """A share in %, such as `93.1 %`; a fraction of a percent is never rounded up to all or nothing."""
+    return hundredths(share, decimals) + " %"
+
+
+def hundredths(share: float, decimals: int = 1) -> str:
+    """The number of `percent` alone, for a column whose heading has the sign."""
     text = f"{100 * share:.{decimals}f}"
     if 0 < share < 1 and float(text) in (0.0, 100.0):
         text = f"{100 * share:.{decimals + 2}f}"
-    return _signed(text) + " %"
+    return text.lstrip("-") if float(text) == 0 else _signed(text)
 
 
 def points(difference: float, decimals: int = 2) -> str:
