@@ -66,7 +66,7 @@ def differences(got, wanted, a, b):
 
 def test_addition(play):
     a, b = pairs(800)
-    got = play(Float32Adder, {"left": a, "right": b}, "sum", 0)
+    got = play(Float32Adder, {"left": a, "right": b}, "sum", 0, lanes=2)
     assert differences(got, reference(np.add, a, b), a, b) == []
 
 
