@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Make the characterised table that the package carries again: src/bitwatt/technology/characterized/nangate45.json.
+"""Makes the package's characterised table again: src/bitwatt/technology/characterized/nangate45.json.
 
-usage: python scripts/characterize.py        (needs the extra `synthesis`; minutes from nothing, seconds from the cache)
+    python scripts/characterize.py
+
+Needs the extra `synthesis`. Takes minutes from nothing, seconds where the cache has every block.
 """
 
 from pathlib import Path
@@ -24,6 +26,7 @@ CARRIED = (
 
 
 def main() -> None:
+    """Characterise the tiles of `CARRIED` in both presets."""
     tiles = [Tile.preset(preset, precision) for precision in CARRIED for preset in PRESETS]
     library = read_liberty(liberty_path("nangate45"))
     table = characterize_tiles(tiles, library, tiles[0].clock_hz, technology="nangate45")

@@ -79,7 +79,8 @@ def test_every_width_costs_something_else_and_less(preset: str, wide: str, narro
 def test_energy_and_area_fall_with_the_width(preset: str) -> None:
     for wide, narrow in pairwise(("fixed32", "fixed16", "fixed8", "fixed4")):
         more, less = costed(wide, preset), costed(narrow, preset)
-        assert more.energy_j > less.energy_j and more.area_mm2 > less.area_mm2
+        assert more.energy_j > less.energy_j
+        assert more.area_mm2 > less.area_mm2
         for kind in ("weights", "activations_peak"):
             assert more.memory_bytes[kind] > less.memory_bytes[kind]
     for precision in ("pow2", "binary"):

@@ -8,9 +8,9 @@ from bitwatt.costing.blocks import block_kinds, block_name, has_weight_block
 from bitwatt.costing.units import UnitCost
 from bitwatt.errors import RequestError
 from bitwatt.hardware.tile import Tile
-from bitwatt.technology.technology import Technology, technology
 from bitwatt.technology.sram import SramArray
 from bitwatt.technology.table import BlockCost
+from bitwatt.technology.technology import Technology, technology
 
 _BUFFER_ROW_BITS = 16
 """Width of the flip-flop buffer that was characterised: `bitwatt.hardware.blocks.BUFFER_BITS`."""
