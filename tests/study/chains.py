@@ -42,7 +42,7 @@ def read_chain(content: bytes) -> Chain:
     return Chain(epoch, digest)
 
 
-def chain_work(task: Task, report: Report) -> Outcome:
+def chain_work(task: Task, report: Report, epoch_seconds: float = 0.02) -> Outcome:
     """Train: hash on once an epoch, 20 ms each, from the last checkpoint."""
     stage = task.stage
     if task.program is not None and isinstance(stage, PointStage):
@@ -55,10 +55,10 @@ def chain_work(task: Task, report: Report) -> Outcome:
     chain = found or Chain(0, stage.training_digest)
     report(Started(stage.label, stage.epochs, chain.epoch))
     while chain.epoch < stage.epochs:
-        time.sleep(0.02)
+        time.sleep(epoch_seconds)
         chain = Chain(chain.epoch + 1, hashlib.sha256(chain.digest.encode()).hexdigest())
         slots.keep(chain.epoch, write_chain(chain))
-        report(EpochDone(stage.label, chain.epoch, stage.epochs, 0.02))
+        report(EpochDone(stage.label, chain.epoch, stage.epochs, epoch_seconds))
     if isinstance(stage, FloatStage):
         return Outcome({"epochs": stage.epochs, "history": []}, chain.digest.encode())
     return Outcome(point_record(stage, chain), chain.digest.encode())
@@ -98,6 +98,11 @@ def point_record(stage: PointStage, chain: Chain) -> dict[str, object]:
         "history": [],
         "points": [point],
     }
+
+
+def steady_work(task: Task, report: Report) -> Outcome:
+    """As `chain_work`, with epochs long enough to be killed in."""
+    return chain_work(task, report, epoch_seconds=0.1)
 
 
 def failing_work(task: Task, report: Report) -> Outcome:

@@ -27,6 +27,7 @@ PLAN = StudyPlan(
     pretraining=Recipe(epochs=3),
     retraining=Recipe(epochs=2),
 )
+LONG = PLAN.model_copy(update={"pretraining": Recipe(epochs=12), "retraining": Recipe(epochs=10)})
 DATA = DataRecord(name="toys", train=4, test=4, sha256="0" * 64, source="toys made for tests")
 
 
@@ -72,11 +73,12 @@ def run_engine(
         return keep(), execution, store
 
 
-def command(folder: Path, workers: int, work: str = "chain_work") -> list[str]:
+def command(folder: Path, workers: int, work: str = "chain_work", plan: str = "PLAN") -> list[str]:
     """The command that runs the engine as a process of its own, to be killed."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
         "from pathlib import Path; import chains, engine;"
-        f"engine.run_engine(Path({str(folder)!r}), workers={workers}, work=chains.{work})"
+        f"engine.run_engine(Path({str(folder)!r}), workers={workers}, work=chains.{work},"
+        f"plan=engine.{plan})"
     )
     return [sys.executable, "-c", code]

@@ -97,15 +97,14 @@ def test_a_trial_left_by_a_killed_run_of_another_plan_is_closed(tmp_path: Path) 
     assert left["fixed8"].user_attrs["failure"] == "stopped, and no longer part of the plan"
 
 
-def kill_until_done(folder: Path, workers: int, kills: int, seed: int) -> int:
+def kill_until_done(folder: Path, command: list[str], kills: int, seed: int) -> int:
     """Run the study as a process, killing it at random moments; then let it end. The kills that hit it."""
     moments = random.Random(seed)
-    command = engine.command(folder, workers)
     hits = 0
     for _ in range(kills):
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         _wait_for_work(folder, process)
-        time.sleep(moments.uniform(0.0, 0.5))
+        time.sleep(moments.uniform(0.0, 0.3))
         hits += process.poll() is None
         process.kill()
         process.communicate()
@@ -129,14 +128,19 @@ def check_after_kills(folder: Path, undisturbed: Path) -> None:
 
 
 def test_killed_three_times(undisturbed: Path, tmp_path: Path) -> None:
-    kill_until_done(tmp_path, workers=2, kills=3, seed=1)
+    hits = kill_until_done(tmp_path, engine.command(tmp_path, 2), kills=3, seed=1)
+    assert hits > 0
     check_after_kills(tmp_path, undisturbed)
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(undisturbed: Path, tmp_path: Path) -> None:
-    kill_until_done(tmp_path, workers=2, kills=20, seed=2)
-    check_after_kills(tmp_path, undisturbed)
+def test_killed_twenty_times(tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    run_engine(undisturbed, plan=engine.LONG)
+    command = engine.command(killed, 2, "steady_work", "LONG")
+    hits = kill_until_done(killed, command, kills=20, seed=2)
+    assert hits >= 15
+    check_after_kills(killed, undisturbed)
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
