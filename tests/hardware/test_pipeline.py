@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
@@ -93,3 +96,9 @@ def test_stages():
     assert latency_cycles(parse_precision("float32"), 16, Pooling.AVERAGE) == 1 + 2 + 4 + 1 + 1 + 3
     with pytest.raises(RequestError, match=r"^a neuron needs at least 1 synapse, got 0$"):
         pipeline_stages(parse_precision("fixed8"), 0)
+
+
+def test_what_counts_loads_no_amaranth():
+    names = ", ".join(f"bitwatt.hardware.{name}" for name in ("widths", "pipeline", "pooling", "operands"))
+    code = f"import sys, {names}; sys.exit('amaranth' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

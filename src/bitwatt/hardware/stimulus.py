@@ -51,7 +51,7 @@ def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands)
         "weight_block": {"weight": w[:, 0], "activation": a[:, 0], "enable": on},
         "adder_tree": {**tree, "enable": on},
         "accumulator": {"term": _words(sums, sum_bits(precision, synapses)), "load": load, "enable": on},
-        "output_stage": _output_stage(precision, accumulator_bits(precision, max(fan_in, synapses)), totals),
+        "output_stage": _output_stage(precision, accumulator_bits(precision, fan_in), totals),
     }
 
 

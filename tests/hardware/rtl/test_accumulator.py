@@ -55,3 +55,12 @@ def test_float32_rounds_each_addition_with_the_total_on_the_left(play_cycles):
     )
     wanted = np.array(running(list(terms), lambda a, b: np.float32(a + b)), dtype=np.float32)
     assert seen["total"] == wanted.view(np.uint32).tolist()
+
+
+def test_fewer_inputs_than_lanes_need_fewer_bits_than_a_tree_sum(play_cycles):
+    """The lanes without an input are fed zeros, so the sum fits all the same."""
+    precision = parse_precision("fixed4")
+    found = accumulator(precision, 16, 2)
+    assert len(found.total) == 9 < len(found.term)
+    seen = play_cycles(found, {"term": [128], "load": [1], "enable": [1]}, ["total"])
+    assert seen["total"] == [128]

@@ -63,7 +63,7 @@ def accumulator(precision: Precision, lanes: int, fan_in: int) -> Accumulator:
     """The accumulator behind a tree of `lanes`, exact for layers of up to `fan_in` products."""
     if precision.is_float:
         return Float32Accumulator()
-    return IntegerAccumulator(sum_bits(precision, lanes), accumulator_bits(precision, max(fan_in, lanes)))
+    return IntegerAccumulator(sum_bits(precision, lanes), accumulator_bits(precision, fan_in))
 
 
 def _hold(m: Module, ports: wiring.Component, following: object) -> None:

@@ -38,7 +38,7 @@ def divide(m: Module, activations: Format, start: Value, total: Value, count: Va
     remainder = Signal(_REMAINDER_BITS, reset_less=True)
     # Bits of the dividend leave at the top, bits of the quotient enter at the bottom.
     word = Signal(whole + fraction, reset_less=True)
-    left = Signal(range(DIVIDE_CYCLES))
+    left = Signal(range(DIVIDE_CYCLES), reset_less=True)
 
     # The dividend's first bits are less than the count as they stand: no quotient bit is lost.
     r: Value = Mux(start, magnitude[whole:], remainder)
