@@ -2,7 +2,7 @@
 
 Restoring division, as by hand: the remainder doubles, takes in the next bit, and gives back the divisor where
 it holds it. A count has few bits, so a step is one short subtraction; a multiplication by the reciprocal that
-is as exact took ten times the area (16-bit activations, measured). The magnitude is divided and the sign put
+is as exact took five times the area (16-bit activations, 45 nm). The magnitude is divided and the sign put
 back, which rounding to nearest even allows.
 """
 
