@@ -58,7 +58,7 @@ def _event_energy(unit: UnitCost) -> float:
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(
-    ("wide", "narrow"), pairwise(("fixed32", "fixed16", "fixed8", "fixed6", "fixed4", "fixed3"))
+    ("wide", "narrow"), list(pairwise(("fixed32", "fixed16", "fixed8", "fixed6", "fixed4", "fixed3")))
 )
 def test_every_width_costs_something_else_and_less(preset: str, wide: str, narrow: str) -> None:
     more, less = (unit_costs(Tile.preset(preset, precision)) for precision in (wide, narrow))
