@@ -9,8 +9,7 @@ from bitwatt.hardware.passes import compile_passes
 from bitwatt.hardware.rtl.tile import TileRTL
 from bitwatt.hardware.simulate import TileSimulation, accesses
 from bitwatt.hardware.tile import Tile
-from bitwatt.program import ops
-from bitwatt.program.reference import trace
+from bitwatt.program import ops, reference, reference_float32
 
 TILES = [
     # precision, neurons, synapses, rows: every family, shapes that are no squares, rows no powers of two
@@ -24,6 +23,7 @@ TILES = [
     ("e4m3:e4m3", 3, 4, 9),
     ("fixed4:ufixed8", 4, 8, 11),
     ("fixed8:pow2", 2, 1, 16),
+    ("float32", 2, 4, 8),
 ]
 TILE_IDS = [tile[0] for tile in TILES]
 
@@ -35,7 +35,7 @@ def simulation(precision, neurons, synapses, rows, fan_in=128):
 
 def check(program, images, tile, simulator, **options):
     """Runs every pass on the reference's values; the runs, for what else a test wants to know of them."""
-    values = trace(program, images)
+    values = (reference_float32 if program.is_float else reference).trace(program, images)
     runs = []
     for step in compile_passes(program, tile):
         run = simulator.run(step, values[step.step.input][0], **options)

@@ -97,8 +97,7 @@ class TilePass:
         else:
             # What is beyond the map never wins a maximum, and adds nothing to a sum.
             activations = tile.precision.activations
-            least = to_codes(np.array(lowest(activations)), activations)
-            outside = int(least) if isinstance(pool, ops.MaxPool2d) else 0
+            outside = lowest(activations) if isinstance(pool, ops.MaxPool2d) else nothing(activations)
             windows = pooling_windows(codes, pool, self.result.shape, outside)
         channels, places, size = windows.shape
         lanes = min(tile.neurons, tile.synapses)
@@ -132,9 +131,15 @@ def from_codes(codes: Words, activations: Format) -> NDArray[np.generic]:
     return activations.integers(codes)
 
 
-def lowest(activations: Format) -> float:
-    """What never wins a maximum: the least integer, or minus infinity."""
-    return float("-inf") if isinstance(activations, Float32) else float(activations.smallest_integer)
+def lowest(activations: Format) -> int:
+    """Code word of what never wins a maximum: the least integer, or minus infinity."""
+    least = -np.inf if isinstance(activations, Float32) else activations.smallest_integer
+    return int(to_codes(np.array(least), activations))
+
+
+def nothing(activations: Format) -> int:
+    """Code word that leaves every sum as it is. In float32 that is -0, since -0 + 0 is +0."""
+    return int(to_codes(np.array(-0.0), activations)) if isinstance(activations, Float32) else 0
 
 
 def _compile(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> TilePass:
@@ -200,8 +205,9 @@ def _parameters(step: Pass, plan: LayerSchedule, tile: Tile) -> tuple[RowStream,
     op, work = step.weighted, plan.work
     if op is None:
         return (once(np.zeros((0, tile.neurons), dtype=np.int64)),) * 2
-    biases = np.zeros((work.groups, plan.groups // work.groups * tile.neurons), dtype=np.int64)
-    shifts = np.zeros_like(biases)
+    shape = (work.groups, plan.groups // work.groups * tile.neurons)
+    biases = np.full(shape, nothing(tile.precision.activations), dtype=np.int64)
+    shifts = np.zeros(shape, dtype=np.int64)
     if op.bias is not None:
         bias = to_codes(op.bias, tile.precision.activations) if tile.precision.is_float else op.bias
         biases[:, : work.outputs] = bias.reshape(work.groups, -1)

@@ -115,6 +115,11 @@ def schedule(program: Program, tile: Tile) -> Schedule:
             f"the program is {program.precision} and the tile {tile.precision}: "
             f"build Tile('{program.precision}')"
         )
+    if program.is_float and program.lanes != tile.synapses:
+        raise RequestError(
+            f"the program adds {program.lanes} lanes at once, in an order that rounds differently from that of "
+            f"the tile's {tile.synapses} synapses: build Tile(..., synapses={program.lanes})"
+        )
     return schedule_work(workload(program), tile)
 
 

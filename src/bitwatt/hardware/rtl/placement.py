@@ -44,6 +44,11 @@ class Instances:
         ports: list[tuple[str, str, object]] = [("i", "clk", ClockSignal())]
         for path, member, value in component.signature.flatten(interface):
             direction = "i" if member.flow == wiring.In else "o"
-            ports.append((direction, "__".join(map(str, path)), Value.cast(value)))
+            ports.append((direction, port_name(path), Value.cast(value)))
         m.submodules[name] = Instance(kind, *ports)
         return interface
+
+
+def port_name(path: tuple[str | int, ...]) -> str:
+    """What a port is called in Verilog: `bin_rows_valid`, `terms_3`."""
+    return "_".join(map(str, path))
