@@ -6,6 +6,7 @@ from bitwatt.report.prose import (
     cautions,
     choice_sentence,
     command,
+    data_phrase,
     group_label,
     headline,
     shares_sentence,
@@ -13,6 +14,7 @@ from bitwatt.report.prose import (
     tile_sentences,
     trade_sentences,
 )
+from bitwatt.report.records import Data
 
 Make = Callable[..., dict[str, Any]]
 
@@ -90,6 +92,19 @@ def test_what_each_loss_of_accuracy_buys(
 def test_a_costlier_row_is_no_trade(make_results: Make, make_point: Make) -> None:
     found = group(make_results(make_point("float32", 1900, 1e-6), make_point("fixed32", 1960, 1e-5)))
     assert trade_sentences(found) == ()
+
+
+def test_the_numbers_of_images_are_said_once() -> None:
+    data = {"name": "digits", "train": 10000, "test": 2000}
+    said = [
+        data_phrase(Data(**data, source=source))
+        for source in ("", "MNIST", "10,000 training and 2,000 test images of MNIST")
+    ]
+    assert said == [
+        "10,000 training and 2,000 test images",
+        "10,000 training and 2,000 test images (MNIST)",
+        "10,000 training and 2,000 test images of MNIST",
+    ]
 
 
 def test_what_each_bit_costs(make_results: Make, make_point: Make) -> None:

@@ -130,6 +130,7 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
         results=found.results,
         views=[_view(group, found, number) for number, group in enumerate(found.groups)],
         title=_title(found),
+        data=prose.data_phrase(found.results.data),
         tile=prose.tile_sentences(found.results.tile, found.results.technology),
         cautions=prose.cautions(found),
         command=prose.command(found),

@@ -11,6 +11,7 @@ from bitwatt.formats import PAPER
 from bitwatt.report.components import component
 from bitwatt.report.facts import REFERENCE, Facts, Group, Step
 from bitwatt.report.quantities import percent, points, si, significant, whole
+from bitwatt.report.records import Data
 from bitwatt.report.rows import Part, Row
 
 _NETWORKS = {"lenet": "LeNet", "convnet": "ConvNet", "alex": "ALEX", "alex+": "ALEX+", "alex++": "ALEX++"}
@@ -29,6 +30,14 @@ def group_label(group: Group, facts: Facts) -> str:
     if len({other.preset for other in facts.groups}) > 1 and group.preset:
         parts.append(f"{group.preset} preset")
     return ", ".join(parts)
+
+
+def data_phrase(data: Data) -> str:
+    """How many images there are, and where they are from; the numbers once, where the source has them too."""
+    counts = f"{whole(data.train)} training and {whole(data.test)} test images"
+    if counts in data.source:
+        return data.source
+    return f"{counts} ({data.source})" if data.source else counts
 
 
 def headline(group: Group) -> str:
