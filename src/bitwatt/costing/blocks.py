@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bitwatt.hardware.blocks import Block
 
 DATAPATH = ("weight_block", "adder_tree", "accumulator", "output_stage")
+POOLING = ("output_stage_max", "output_stage_average")
 BUFFER = ("buffer", "buffer_read", "buffer_write")
 
 
@@ -31,6 +32,8 @@ def block_name(kind: str, tile: Tile) -> str:
         "adder_tree": (pair, tile.synapses),
         "accumulator": (pair, tile.synapses, tile.fan_in),
         "output_stage": (pair, tile.fan_in),
+        "output_stage_max": (pair, tile.fan_in),
+        "output_stage_average": (pair, tile.fan_in),
         "control": (tile.rows,),
     }.get(kind, (tile.rows,))
     gated = ("gated",) if tile.clock_gating and kind != "control" else ()
@@ -45,7 +48,7 @@ def has_weight_block(precision: Precision) -> bool:
 def block_kinds(tile: Tile) -> tuple[str, ...]:
     """The kinds of block of which a tile is made."""
     datapath = tuple(kind for kind in DATAPATH if kind != "weight_block" or has_weight_block(tile.precision))
-    return (*datapath, "control", *(BUFFER if tile.buffers == "flops" else ()))
+    return (*datapath, *POOLING, "control", *(BUFFER if tile.buffers == "flops" else ()))
 
 
 def block_specs(tile: Tile) -> dict[str, BlockSpec]:

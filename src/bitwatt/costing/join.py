@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from bitwatt.costing.blocks import block_kinds, block_name, has_weight_block
@@ -38,7 +39,7 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
     units = {
         "adder_trees": _datapath("adder_tree", neurons, tile, tech),
         "accumulators": _datapath("accumulator", neurons, tile, tech),
-        "output_stages": _datapath("output_stage", neurons, tile, tech),
+        "output_stages": _output_stages(tile, tech),
         "control": _control(tile, tech),
     }
     if has_weight_block(tile.precision):
@@ -66,6 +67,21 @@ def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:
         idle_clock_j=count * idle_clock_j,
         provenance=_synthesised(block, tech),
     )
+
+
+def _output_stages(tile: Tile, tech: Technology) -> UnitCost:
+    """As any block of the datapath; folding a result into a pooling window costs what that adds to a result."""
+    unit = _datapath("output_stage", tile.neurons, tile, tech)
+    plain, largest, mean = (
+        _working_j(tech.table.block(block_name(kind, tile)))
+        for kind in ("output_stage", "output_stage_max", "output_stage_average")
+    )
+    return replace(unit, event_j={**unit.event_j, "max_pool": largest - plain, "average_pool": mean - plain})
+
+
+def _working_j(block: BlockCost) -> float:
+    """Energy of a cycle at work, the clock that only work asks for included."""
+    return block.data_energy_j + block.clock_energy_j
 
 
 def _control(tile: Tile, tech: Technology) -> UnitCost:

@@ -7,7 +7,7 @@ tile, buffers included; traffic to outside memory is not part of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitwatt.costing.breakdown import COMPONENTS, column_sums, on_common_grid
@@ -73,8 +73,9 @@ def cost_schedule(plan: Schedule, technology: str | Technology = "nangate45") ->
 
 
 def _energy_cells(layer: LayerSchedule, tile: Tile, units: Mapping[str, UnitCost]) -> dict[str, float]:
+    counts = event_counts(layer)
     cells = {
-        name: sum(getattr(layer.events, event) * joule for event, joule in units[name].event_j.items())
+        name: sum(counts[event] * joule for event, joule in units[name].event_j.items())
         for name in COMPONENTS
     }
     cells["clock"] = 0.0
@@ -83,6 +84,16 @@ def _energy_cells(layer: LayerSchedule, tile: Tile, units: Mapping[str, UnitCost
         cells["clock"] += units[name].clock_j * clocked + units[name].idle_clock_j * (layer.cycles - clocked)
     cells["leakage"] = sum(units[name].leakage_w for name in COMPONENTS) * layer.cycles / tile.clock_hz
     return cells
+
+
+def event_counts(layer: LayerSchedule) -> dict[str, int]:
+    """The events of a pass by name; those of pooling as `max_pool` or `average_pool`, which cost differently."""
+    counts = asdict(layer.events)
+    folded = counts.pop("pool")
+    return counts | {
+        "max_pool": 0 if layer.work.average else folded,
+        "average_pool": folded if layer.work.average else 0,
+    }
 
 
 def clocked_cycles(component: str, layer: LayerSchedule, tile: Tile) -> float:

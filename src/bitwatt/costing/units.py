@@ -11,7 +11,7 @@ class UnitCost:
     """One component of a tile, all its copies together.
 
     area_mm2; leakage_w; event_j: energy of one event, in J, by the event's name in
-    `bitwatt.hardware.schedule.Events`; clock_j: energy of the clock at its registers for one cycle in which
+    `bitwatt.costing.model.event_counts`; clock_j: energy of the clock at its registers for one cycle in which
     they are clocked, and idle_clock_j for one in which they are not, in J; provenance: where these come from.
     """
 

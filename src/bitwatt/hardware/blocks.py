@@ -1,7 +1,8 @@
 """The blocks of which a tile is made, one of each kind, to be synthesised and measured.
 
-A neuron is `synapses` weight blocks, one adder_tree, one accumulator and one output_stage. Binary weights
-have no weight_block: their negations are part of the adder tree, so their adder_tree block stands for both.
+A neuron is `synapses` weight blocks, one adder_tree, one accumulator and one output_stage, which is measured
+without pooling, and again as `output_stage_max` and `output_stage_average`. Binary weights have no
+weight_block: their negations are part of the adder tree, so their adder_tree block stands for both.
 
 A buffer of flip-flops is represented by a small one, BUFFER_BITS wide, under three loads: `buffer` idles
 (its clock alone), `buffer_read` reads a row in each cycle, `buffer_write` writes one in each cycle.
@@ -98,6 +99,15 @@ def blocks(
         f"{fed.description}; the sum of {stimulus.GROUPS} tree sums in each cycle, ReLU, no pooling",
         2,
     )
+    for pooling in stimulus.WINDOWS:
+        name = f"output_stage_{pooling.name.lower()}"
+        found[name] = replace(
+            found["output_stage"],
+            name=name,
+            stimulus=stimulus.pooled(streams["output_stage"], precision, pooling),
+            description=f"{found['output_stage'].description}, but every result folded into the "
+            f"{pooling.name.lower()} of {stimulus.WINDOWS[pooling]}",
+        )
     idle = _block(
         "buffer",
         FlipFlopMemory(rows, BUFFER_BITS),

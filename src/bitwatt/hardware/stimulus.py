@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bitwatt.errors import RequestError
 from bitwatt.formats import Binary, Precision
 from bitwatt.hardware.operands import Operands
-from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.pooling import Pooling, divisor_word
 from bitwatt.hardware.widths import (
     LEFT_SHIFTS,
     accumulator_bits,
@@ -52,6 +52,29 @@ def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands)
         "adder_tree": {**tree, "enable": on},
         "accumulator": {"term": _words(sums, sum_bits(precision, synapses)), "load": load, "enable": on},
         "output_stage": _output_stage(precision, accumulator_bits(precision, fan_in), totals),
+    }
+
+
+WINDOWS = {Pooling.MAX: 4, Pooling.AVERAGE: 9}
+"""Elements of the pooling windows that are measured: 2 x 2 and 3 x 3."""
+
+
+def pooled(output_stage: Streams, precision: Precision, pooling: Pooling) -> Streams:
+    """The output stage's streams with every result folded into a window of `WINDOWS[pooling]`."""
+    size = WINDOWS[pooling]
+    # A result is folded one register behind the one that takes it; a mean is begun behind its last element.
+    place = (np.arange(len(output_stage["enable"])) - 1) % size
+    ends = np.zeros_like(place)
+    if pooling == Pooling.AVERAGE:
+        ends[size + 1 :: size] = 1
+        if precision.is_float:  # both registers of the multiplication
+            ends[size + 2 :: size] = 1
+    return output_stage | {
+        "pooling": _held(pooling, len(place)),
+        "pool_enable": _held(1, len(place)),
+        "pool_first": (place == 0).astype(np.int64),
+        "divisor": _held(divisor_word(precision, size), len(place)),
+        "divide": ends,
     }
 
 
