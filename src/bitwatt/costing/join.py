@@ -70,7 +70,7 @@ def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:
 
 
 def _output_stages(tile: Tile, tech: Technology) -> UnitCost:
-    """As any block of the datapath; folding a result into a pooling window costs what that adds to a result."""
+    """As any block of the datapath; folding a result into a pooling window costs what it adds to a result."""
     unit = _datapath("output_stage", tile.neurons, tile, tech)
     plain, largest, mean = (
         _working_j(tech.table.block(block_name(kind, tile)))

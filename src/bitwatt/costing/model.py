@@ -87,7 +87,7 @@ def _energy_cells(layer: LayerSchedule, tile: Tile, units: Mapping[str, UnitCost
 
 
 def event_counts(layer: LayerSchedule) -> dict[str, int]:
-    """The events of a pass by name; those of pooling as `max_pool` or `average_pool`, which cost differently."""
+    """The events of a pass by name; pooling as `max_pool` or `average_pool`, which cost differently."""
     counts = asdict(layer.events)
     folded = counts.pop("pool")
     return counts | {
