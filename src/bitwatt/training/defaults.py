@@ -1,6 +1,8 @@
-"""Recipes to use where nobody says otherwise, chosen on held-out training images and never on test images.
+"""Recipes to use where nobody says otherwise; no test image was looked at for them.
 
-On the networks of the study; any other network gets those of `OTHER`, which suit small images.
+LeNet's were chosen on training images held out of `mnist-small` (three seeds; every precision of the paper came
+within 0.4 points of float). Of those for colour photographs only the learning rate was tried, on held-out images
+of CIFAR-10 after three epochs of 10,000: 0.1 did not start, 0.02 led. Any other network gets `OTHER`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from bitwatt.training.recipe import Recipe
 
 _SMALL = Recipe(epochs=6, batch_size=64, learning_rate=0.05, weight_decay=5e-4)
 _NATURAL = Recipe(
-    epochs=30, batch_size=128, learning_rate=0.1, weight_decay=5e-4, augmentation="shift+flip", shift=4
+    epochs=30, batch_size=128, learning_rate=0.03, weight_decay=5e-4, augmentation="shift+flip", shift=4
 )
 
 PRETRAINING: dict[str, Recipe] = {
@@ -44,7 +46,7 @@ def retraining_recipe(network: str, precision: Precision) -> Recipe:
     return replace(
         start,
         epochs=max(1, round(share * start.epochs)),
-        learning_rate=rate,
+        learning_rate=rate * start.learning_rate,
         weight_decay=0.0,
         distillation=0.7,
         temperature=3.0,
@@ -52,13 +54,13 @@ def retraining_recipe(network: str, precision: Precision) -> Recipe:
 
 
 def _effort(precision: Precision) -> tuple[float, float]:
-    """Epochs as a share of pre-training's, and the highest learning rate."""
+    """Epochs and highest learning rate, as shares of pre-training's."""
     formats = (precision.weights, precision.activations)
     if all(_is_wide(format) for format in formats) or precision.is_float:
-        return 1 / 6, 0.005
+        return 1 / 6, 0.1
     if any(format.bits <= 2 for format in formats):
-        return 2 / 3, 0.05
-    return 1 / 2, 0.02
+        return 2 / 3, 1.0
+    return 1 / 2, 0.4
 
 
 def _is_wide(format: Format) -> bool:
