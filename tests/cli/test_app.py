@@ -16,7 +16,18 @@ VERBS = sorted(command.name or "" for command in app.registered_commands)
 
 
 def test_the_verbs_are_these() -> None:
-    assert VERBS == ["cost", "doctor", "evaluate", "formats", "lower", "report", "study", "tile", "train"]
+    assert VERBS == [
+        "characterize",
+        "cost",
+        "doctor",
+        "evaluate",
+        "formats",
+        "lower",
+        "report",
+        "study",
+        "tile",
+        "train",
+    ]
 
 
 @pytest.mark.parametrize("verb", VERBS)

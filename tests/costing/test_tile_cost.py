@@ -30,7 +30,8 @@ def test_components_sum_to_the_totals_exactly(precision: str, preset: str) -> No
     assert sum(cost.area_mm2_by_component.values()) == cost.area_mm2
     assert sum(cost.power_w_by_component.values()) == cost.power_w
     assert sum(cost.energy_j_per_mac_by_component.values()) == cost.energy_j_per_mac
-    assert set(cost.area_mm2_by_component) == set(COMPONENTS)
+    assert sum(cost.power_w_by_owner.values()) == pytest.approx(cost.power_w, rel=1e-12)
+    assert set(cost.area_mm2_by_component) == set(cost.power_w_by_owner) == set(COMPONENTS)
     assert set(cost.power_w_by_component) == set(ENERGY_COMPONENTS)
     assert set(cost.provenance) == {*COMPONENTS, "power", "timing"}
 

@@ -1,5 +1,8 @@
 import os
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +33,7 @@ def test_a_second_run_comes_from_the_cache(multiplier, nangate45, rtl, monkeypat
     def run(*_args, **_options):
         raise RuntimeError("synthesis ran again")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", run)
     plan = plan_synthesis("multiplier", rtl("multiplier"), "multiplier", nangate45, 250e6)
     assert synthesize(plan) == multiplier.synthesis
 
@@ -92,6 +95,44 @@ def test_a_run_that_takes_too_long_is_stopped(nangate45, rtl, fresh_cache, monke
     with pytest.raises(ToolError) as caught:
         synthesize(plan, timeout_s=0.5)
     assert str(caught.value) == "synthesis of 'block' took longer than 0.5 s and was stopped"
+
+
+PARENT = r"""
+from dataclasses import replace
+from bitwatt.technology.liberty import read_liberty
+from bitwatt.technology.plan import plan_synthesis
+from bitwatt.technology.synthesis import synthesize
+from bitwatt.technology.toolchain import liberty_path
+library = read_liberty(liberty_path("nangate45"))
+plan = plan_synthesis("slow", "module \\top\nend\n", "top", library, 250e6)
+synthesize(replace(plan, script="exec -- echo $$ > {pid} && exec sleep 60"))
+"""
+
+
+def test_nothing_outlives_a_killed_parent(tmp_path):
+    """A script that runs a tool for a minute stands for abc; its parent's parent is killed without a word."""
+    pid = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, "-c", PARENT.format(pid=pid)])
+    _until(lambda: pid.exists() and pid.read_text().strip())
+    tool = int(pid.read_text())
+    assert _is_running(tool)
+    parent.kill()
+    parent.wait()
+    _until(lambda: not _is_running(tool))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def _until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def test_a_damaged_entry_is_made_again(nangate45, rtl, fresh_cache, caplog):

@@ -3,22 +3,31 @@ from dataclasses import replace
 import pytest
 
 from bitwatt.errors import DataError, RequestError
-from bitwatt.technology.table import BlockCost, Table, load_table, parse_table, read_table, write_table
+from bitwatt.technology.table import (
+    BlockCost,
+    BlockInputs,
+    Table,
+    load_table,
+    parse_table,
+    read_table,
+    write_table,
+)
 
 BLOCK = BlockCost(
     name="multiplier/8", area_um2=475.0, cells=313, registers=32, delay_s=1.15e-9, leakage_w=1e-5,
-    combinational_j=5.5e-13, register_j=2.6e-13, input_net_j=7e-15, clock_pin_j=2.3e-13, clock_net_j=6e-14,
+    combinational_j=5.5e-13, register_j=2.6e-13, input_net_j=7e-15, glitch_j=1e-13, clock_pin_j=2.3e-13,
+    clock_net_j=6e-14,
     rtl_sha256="a" * 64, script_sha256="b" * 64, stimulus="uniform random",
     stimulus_sha256="c" * 64, cycles=4096,
 )  # fmt: skip
 TABLE = Table(
     technology="test45", library="Lib", library_sha256="d" * 64, voltage_v=1.1, clock_hz=250e6,
-    tool="pyosys 0.70", date="2026-01-02", blocks={BLOCK.name: BLOCK},
+    tool="pyosys 0.70", method_sha256="e" * 64, date="2026-01-02", blocks={BLOCK.name: BLOCK},
 )  # fmt: skip
 
 
 def test_energies_sum():
-    assert BLOCK.data_energy_j == pytest.approx(8.17e-13)
+    assert BLOCK.data_energy_j == pytest.approx(9.17e-13)
     assert BLOCK.clock_energy_j == pytest.approx(2.9e-13)
 
 
@@ -33,14 +42,20 @@ def test_written_and_read_back(tmp_path):
     assert (tmp_path / "u.json").read_text() == text
 
 
-def test_source_and_stale_blocks():
+def test_source():
     assert TABLE.source() == (
         "synthesised by pyosys 0.70 to Lib (sha256 dddddddddddd) for 250 MHz on 2026-01-02; activity from "
-        "each "
-        "block's stimulus, zero delay"
+        "each block's stimulus, glitches by cell delays"
     )
-    assert TABLE.stale_blocks({"multiplier/8": "a" * 64}) == ()
-    assert TABLE.stale_blocks({"multiplier/8": "0" * 64, "new": "a" * 64}) == ("multiplier/8", "new")
+
+
+def test_a_block_is_stale_where_rtl_operands_or_method_are_others():
+    now = BlockInputs("a" * 64, "c" * 64)
+    assert TABLE.stale_blocks({"multiplier/8": now}, "e" * 64) == ()
+    for other in (BlockInputs("0" * 64, "c" * 64), BlockInputs("a" * 64, "0" * 64)):
+        found = TABLE.stale_blocks({"multiplier/8": other, "new": now}, "e" * 64)
+        assert found == ("multiplier/8", "new")
+    assert TABLE.stale_blocks({"multiplier/8": now}, "0" * 64) == ("multiplier/8",)
 
 
 def test_unknown_names():

@@ -15,7 +15,8 @@ from bitwatt.testing.technology_suite import check_technology
 
 SMALL = BlockCost(
     name="small", area_um2=100.0, cells=70, registers=8, delay_s=5e-10, leakage_w=2e-6, combinational_j=5e-14,
-    register_j=2e-14, input_net_j=1e-15, clock_pin_j=6e-14, clock_net_j=1e-14, rtl_sha256="a" * 64,
+    register_j=2e-14, input_net_j=1e-15, glitch_j=0.0, clock_pin_j=6e-14, clock_net_j=1e-14,
+    rtl_sha256="a" * 64,
     script_sha256="b" * 64, stimulus="uniform random", stimulus_sha256="c" * 64, cycles=4096,
 )  # fmt: skip
 LARGE = replace(
@@ -24,7 +25,7 @@ LARGE = replace(
 )  # fmt: skip
 TABLE = Table(
     technology="test", library="Lib", library_sha256="d" * 64, voltage_v=1.1, clock_hz=250e6,
-    tool="pyosys 0.70", date="2026-01-02", blocks={"small": SMALL, "large": LARGE},
+    tool="pyosys 0.70", method_sha256="e" * 64, date="2026-01-02", blocks={"small": SMALL, "large": LARGE},
 )  # fmt: skip
 GOOD = Technology("test", 45, 1.1, TABLE, built_in_sram_table(), 45, "itrs-lop", "synthesised for this test")
 
@@ -85,7 +86,9 @@ def test_a_record_that_makes_no_sense_is_refused(changes, message):
 def test_unknown_technology():
     with pytest.raises(RequestError) as caught:
         technology("nangate54")
-    assert str(caught.value) == "unknown technology 'nangate54'; did you mean 'nangate45'? Allowed: nangate45"
+    assert str(caught.value) == (
+        "unknown technology 'nangate54'; did you mean 'nangate45'? Allowed: nangate45, a .json file of your own"
+    )
 
 
 def test_nothing_here_knows_of_tiles_formats_or_networks():

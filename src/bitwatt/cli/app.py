@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import bitwatt
-from bitwatt.cli import cost, doctor, evaluate, formats, lower, report, study, tile, train
+from bitwatt.cli import characterize, cost, doctor, evaluate, formats, lower, report, study, tile, train
 from bitwatt.errors import BitwattError, RequestError
 
 DONE, WORK_FAILED, REQUEST_WRONG = 0, 1, 2
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, train, lower, evaluate, cost, tile, report, formats, doctor):
+for verb in (study, train, lower, evaluate, cost, tile, characterize, report, formats, doctor):
     verb.add_to(app)
 
 

@@ -20,7 +20,12 @@ DataDir = Annotated[
 ]
 
 Technology = Annotated[
-    str, typer.Option("--technology", metavar="NAME", help="What gates and memories cost.")
+    str,
+    typer.Option(
+        "--technology",
+        metavar="NAME",
+        help="What gates and memories cost: nangate45, or a .json of your own.",
+    ),
 ]
 
 Preset = Annotated[

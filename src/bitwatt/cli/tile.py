@@ -134,7 +134,7 @@ def _beside_published(found: list[TileCost]) -> list[RenderableType]:
     from bitwatt.report.published import CITATION, TECHNOLOGY, design_metrics
     from bitwatt.report.quantities import percent, significant
 
-    base = found[0]
+    base = next((cost for cost in found if cost.precision == "float32"), None)
     beside = table("precision", ">mm²", ">paper", ">saved", ">paper", ">mW", ">paper", ">saved", ">paper")
     for cost in found:
         paper = design_metrics(cost.precision)
@@ -143,11 +143,11 @@ def _beside_published(found: list[TileCost]) -> list[RenderableType]:
                 cost.precision,
                 significant(cost.area_mm2),
                 significant(paper.area_mm2),
-                percent(1 - cost.area_mm2 / base.area_mm2),
+                percent(1 - cost.area_mm2 / base.area_mm2) if base else "",
                 percent(paper.area_saving),
                 significant(1e3 * cost.power_w),
                 significant(1e3 * paper.power_w),
-                percent(1 - cost.power_w / base.power_w),
+                percent(1 - cost.power_w / base.power_w) if base else "",
                 percent(paper.power_saving),
             )
     return ["", beside, f"paper: published, {TECHNOLOGY}; savings against float32. {CITATION}"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitwatt.costing.blocks import block_kinds, block_name
+from bitwatt.costing.blocks import DATAPATH, block_kinds, block_name
 from bitwatt.costing.breakdown import COMPONENTS, on_common_grid
 from bitwatt.costing.join import unit_costs
 from bitwatt.costing.units import UnitCost
@@ -26,6 +26,7 @@ from bitwatt.technology.technology import Technology, technology
 class TileCost:
     """A tile at full load: mm2, W, and J a multiply-accumulate; the parts sum to the totals exactly.
 
+    power_w_by_owner: the power once more, the clock and the leakage of each component counted as its own.
     delay_s: for each kind of block the shortest clock period it allows, SRAM buffers included (the longer of
     access and cycle time), in s. provenance: by component, and under `timing` and `power` for all.
     """
@@ -38,6 +39,7 @@ class TileCost:
     energy_j_per_mac: float
     area_mm2_by_component: Mapping[str, float]
     power_w_by_component: Mapping[str, float]
+    power_w_by_owner: Mapping[str, float]
     energy_j_per_mac_by_component: Mapping[str, float]
     buffer_bits: int
     delay_s: Mapping[str, float]
@@ -71,12 +73,16 @@ def tile_cost(tile: Tile, where: str | Technology = "nangate45", scaling: Scalin
     units = unit_costs(tile, found)
     events, clocked = steady_state(tile)
     energies = {
-        name: sum(events[event] * joule for event, joule in unit.event_j.items())
+        name: sum(events.get(event, 0.0) * joule for event, joule in unit.event_j.items())
         for name, unit in units.items()
     }
-    energies["clock"] = sum(_clock_j(unit, clocked.get(name, 1.0)) for name, unit in units.items())
-    power = {name: energies[name] * tile.clock_hz for name in (*COMPONENTS, "clock")}
+    clocks = {name: _clock_j(unit, clocked.get(name, 1.0)) for name, unit in units.items()}
+    power = {name: energies[name] * tile.clock_hz for name in COMPONENTS}
+    power["clock"] = sum(clocks.values()) * tile.clock_hz
     power["leakage"] = sum(unit.leakage_w for unit in units.values())
+    owned = {
+        name: (energies[name] + clocks[name]) * tile.clock_hz + units[name].leakage_w for name in COMPONENTS
+    }
     macs_per_s = tile.neurons * tile.synapses * tile.clock_hz
     power_w = on_common_grid([power])[0]
     energy_j = on_common_grid([{name: watt / macs_per_s for name, watt in power.items()}])[0]
@@ -90,6 +96,7 @@ def tile_cost(tile: Tile, where: str | Technology = "nangate45", scaling: Scalin
         energy_j_per_mac=sum(energy_j.values()),
         area_mm2_by_component=area,
         power_w_by_component=power_w,
+        power_w_by_owner=owned,
         energy_j_per_mac_by_component=energy_j,
         buffer_bits=tile.buffer_bits,
         delay_s=_delays(tile, found),
@@ -122,7 +129,10 @@ def preset_scaling(preset: str, where: Technology, node_nm: int | None = None) -
 
 
 def steady_state(tile: Tile) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Events a cycle at full load by name, and the share of cycles in which gated components are clocked."""
+    """Events a cycle at full load by name, and the share of cycles in which gated components are clocked.
+
+    What is not named does not happen: SB is not written, nothing is pooled.
+    """
     outputs = 1.0 / GROUPS
     events = {
         "weight_block": float(tile.neurons * tile.synapses),
@@ -132,7 +142,6 @@ def steady_state(tile: Tile) -> tuple[Mapping[str, float], Mapping[str, float]]:
         "bin_reads": 1.0,
         "bin_writes": 1.0,
         "sb_reads": 1.0,
-        "sb_writes": 0.0,
         "bout_reads": outputs,
         "bout_writes": outputs,
     }
@@ -144,7 +153,9 @@ def _clock_j(unit: UnitCost, clocked: float) -> float:
 
 
 def _delays(tile: Tile, found: Technology) -> dict[str, float]:
-    delays = {kind: found.table.block(block_name(kind, tile)).delay_s for kind in block_kinds(tile)}
+    # The others are the same netlists under other loads.
+    kinds = [kind for kind in block_kinds(tile) if kind in (*DATAPATH, "control", "buffer")]
+    delays = {kind: found.table.block(block_name(kind, tile)).delay_s for kind in kinds}
     if tile.buffers == "sram":
         for name, width in (("bin", tile.bin_bits), ("bout", tile.bout_bits), ("sb", tile.sb_bits)):
             macro = found.buffer(tile.rows, width).macro

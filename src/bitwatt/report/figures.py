@@ -34,12 +34,12 @@ DOTS_PER_INCH = 300
 BLUE, GREY, PALE = "#1a5aa0", "#565d66", "#e4e4e4"
 
 # Metadata that would differ between two runs on the same records is left out.
-_METADATA: dict[str, dict[str, None]] = {
+METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
     "png": {},
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.5,
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -71,14 +71,14 @@ def write_figures(
     import matplotlib
 
     written = []
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for number, group in enumerate(found.groups, start=1):
             ending = f"-{number}" if len(found.groups) > 1 else ""
             for name, figure in _figures(group, found):
                 for kind in formats:
                     path = folder / f"{name}{ending}.{kind}"
                     content = io.BytesIO()
-                    figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=_METADATA[kind])
+                    figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=METADATA[kind])
                     write_atomic(path, content.getvalue())
                     written.append(path)
     return written

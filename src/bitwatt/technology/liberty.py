@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -86,6 +87,32 @@ def read_liberty(path: Path) -> Library:
     flip-flop, no inverter.
     """
     return parse_liberty(read_liberty_text(path), str(path))
+
+
+def read_libraries(paths: Sequence[Path]) -> Library:
+    """One library out of several files that hold its cells in parts, of the same units and supply.
+
+    Raises `DataError` as `read_liberty`, and for files whose units or supplies differ.
+    """
+    if len(paths) == 1:
+        return read_liberty(paths[0])
+    texts = [read_liberty_text(path) for path in paths]
+    groups = [parse_groups(text, str(path)) for text, path in zip(texts, paths, strict=True)]
+    wanted = _units(groups[0])
+    for group, path in zip(groups, paths, strict=True):
+        if _units(group) != wanted:
+            raise DataError(f"{path} and {paths[0]} differ in units or supply: {_units(group)} and {wanted}")
+    bodies = [text[text.index("{") + 1 : text.rindex("}")] for text in texts[1:]]
+    end = texts[0].rindex("}")
+    joined = "\n".join((texts[0][:end], *bodies, "}"))
+    return parse_liberty(joined, ", ".join(map(str, paths)))
+
+
+def _units(group: Group) -> dict[str, object]:
+    names = ("time_unit", "voltage_unit", "leakage_power_unit", "nom_voltage")
+    return {name: group.attributes.get(name) for name in names} | {
+        "capacitive_load_unit": group.arguments("capacitive_load_unit")
+    }
 
 
 def parse_liberty(text: str, source: str) -> Library:

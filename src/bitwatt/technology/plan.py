@@ -21,7 +21,7 @@ _TOP_NAME = re.compile(r"[A-Za-z_]\w*")
 # fan-out and sizes gates for the clock; without one, transitions run far beyond the library's own limit. The
 # JSON is written while ports are still vectors; then ports are split into bits, because the OpenSTA of
 # Debian 12 does not read signed wires or concatenations.
-_SCRIPT = """\
+SCRIPT = """\
 read_rtlil design.rtlil
 hierarchy -check -top {top}
 synth -flatten -booth -top {top}
@@ -87,7 +87,7 @@ def plan_synthesis(
     if not 0 < clock_hz < 1e12:
         raise RequestError(f"block '{name}': clock_hz must lie between 0 and 1e12, got {clock_hz}")
     gating = "clockgate -liberty cells.lib\n" if clock_gating else ""
-    script = _SCRIPT.format(
+    script = SCRIPT.format(
         top=top, inverter=library.inverter, period_ps=round(1e12 / clock_hz), clock_gating=gating
     )
     return SynthesisPlan(

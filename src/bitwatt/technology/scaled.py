@@ -101,6 +101,7 @@ def _scaled_block(block: BlockCost, area: float, factors: ScaleFactors) -> Block
         combinational_j=block.combinational_j * factors.energy,
         register_j=block.register_j * factors.energy,
         input_net_j=block.input_net_j * factors.energy,
+        glitch_j=block.glitch_j * factors.energy,
         clock_pin_j=block.clock_pin_j * factors.energy,
         clock_net_j=block.clock_net_j * factors.energy,
     )

@@ -16,7 +16,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -78,6 +79,38 @@ class SramTable:
                 f"the SRAM table has no {node_nm:g} nm '{cell}' macros; it has {', '.join(have)}"
             )
         return found
+
+
+def macros_for_node(table: SramTable, node_nm: float, cell: str) -> SramTable:
+    """A table with macros of a node: the table itself where it has them, else the nearest node's, scaled.
+
+    Scaled at constant field (see `scaling.py`) with the supply left as it is: area by the square of the
+    nodes' ratio, energies and times by the ratio, leakage not. Raises `RequestError` for a cell type that the
+    table does not have at any node.
+    """
+    nodes = {macro.node_nm for macro in table.macros if macro.cell == cell}
+    if not nodes:
+        table.at(node_nm, cell)  # says what there is
+    if node_nm in nodes:
+        return table
+    nearest = min(nodes, key=lambda node: abs(math.log(node / node_nm)))
+    s = node_nm / nearest
+    macros = tuple(
+        replace(
+            macro,
+            node_nm=node_nm,
+            access_s=macro.access_s * s,
+            cycle_s=macro.cycle_s * s,
+            read_j=macro.read_j * s,
+            write_j=macro.write_j * s,
+            area_um2=macro.area_um2 * s**2,
+        )
+        for macro in table.at(nearest, cell)
+    )
+    return SramTable(
+        f"{table.source}, scaled from {nearest:g} to {node_nm:g} nm at constant field, supply as it was",
+        macros,
+    )
 
 
 @dataclass(frozen=True)

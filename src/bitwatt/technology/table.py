@@ -18,6 +18,15 @@ from typing import Any
 from bitwatt.errors import DataError, unknown_name
 
 SCHEMA = 1
+_OF_TECHNOLOGY = ("node_nm", "memory")  # read by `file.py`
+
+
+@dataclass(frozen=True)
+class BlockInputs:
+    """Digests of what a block's figures follow from, besides library and method."""
+
+    rtl_sha256: str
+    stimulus_sha256: str
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,8 @@ class BlockCost:
     """What one block costs, measured on its netlist with its stimulus.
 
     `data_energy_j` is the mean energy a cycle that comes of the operands: `combinational_j + register_j +
-    input_net_j`, the last being the charge of the block's own input nets. `clock_energy_j` is spent in every
+    input_net_j`, the last being the charge of the block's own input nets, all at zero delay, and `glitch_j`,
+    what cell delays add (see `glitches.py`). `clock_energy_j` is spent in every
     clock cycle: `clock_pin_j` inside the cells, `clock_net_j` in the net that the clock port drives.
     `delay_s` is the shortest clock period. `cells` counts instances, `registers` the flip-flops among them.
     """
@@ -39,6 +49,7 @@ class BlockCost:
     combinational_j: float
     register_j: float
     input_net_j: float
+    glitch_j: float
     clock_pin_j: float
     clock_net_j: float
     rtl_sha256: str
@@ -48,9 +59,14 @@ class BlockCost:
     cycles: int
 
     @property
+    def inputs(self) -> BlockInputs:
+        """What the figures follow from."""
+        return BlockInputs(self.rtl_sha256, self.stimulus_sha256)
+
+    @property
     def data_energy_j(self) -> float:
         """Energy of one event: a cycle in which the block works on new operands."""
-        return self.combinational_j + self.register_j + self.input_net_j
+        return self.combinational_j + self.register_j + self.input_net_j + self.glitch_j
 
     @property
     def clock_energy_j(self) -> float:
@@ -62,7 +78,8 @@ class BlockCost:
 class Table:
     """Blocks characterised in one library, and everything that decides their figures.
 
-    `scaling` says how the figures were brought to another node, where they were.
+    `method_sha256` is that of the script and the way of measuring (`characterize.method_sha256`). `scaling`
+    says how the figures were brought to another node, where they were.
     """
 
     technology: str
@@ -71,6 +88,7 @@ class Table:
     voltage_v: float
     clock_hz: float
     tool: str
+    method_sha256: str
     date: str
     blocks: Mapping[str, BlockCost] = field(hash=False)
     scaling: str = ""
@@ -88,16 +106,21 @@ class Table:
         """Where the figures come from, in a line."""
         return (
             f"synthesised by {self.tool} to {self.library} (sha256 {self.library_sha256[:12]}) for "
-            f"{self.clock_hz / 1e6:g} MHz on {self.date}; activity from each block's stimulus, zero delay"
-            + (f"; {self.scaling}" if self.scaling else "")
+            f"{self.clock_hz / 1e6:g} MHz on {self.date}; activity from each block's stimulus, glitches by "
+            "cell delays" + (f"; {self.scaling}" if self.scaling else "")
         )
 
-    def stale_blocks(self, rtl_sha256: Mapping[str, str]) -> tuple[str, ...]:
-        """Those of the given blocks that are missing here or were characterised from another RTL."""
+    def stale_blocks(self, inputs: Mapping[str, BlockInputs], method_sha256: str) -> tuple[str, ...]:
+        """Those of the given blocks that are missing here or whose figures would differ now.
+
+        Because of another RTL, another stimulus, or, for all of them, another method.
+        """
         return tuple(
             name
-            for name, digest in rtl_sha256.items()
-            if name not in self.blocks or self.blocks[name].rtl_sha256 != digest
+            for name, wanted in inputs.items()
+            if method_sha256 != self.method_sha256
+            or name not in self.blocks
+            or self.blocks[name].inputs != wanted
         )
 
 
@@ -132,10 +155,15 @@ def read_table(path: Path) -> Table:
 
 def write_table(table: Table, path: Path) -> None:
     """Write a table as JSON, its blocks in the order of their names."""
+    path.write_text(json.dumps(table_record(table), indent=1) + "\n")
+
+
+def table_record(table: Table) -> dict[str, Any]:
+    """A table as the record that is written."""
     record: dict[str, Any] = {"schema": SCHEMA}
     record |= {f.name: getattr(table, f.name) for f in dataclasses.fields(table) if f.name != "blocks"}
     record["blocks"] = [dataclasses.asdict(table.blocks[name]) for name in sorted(table.blocks)]
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    return record
 
 
 def parse_table(text: str, source: str) -> Table:
@@ -152,7 +180,9 @@ def parse_table(text: str, source: str) -> Table:
         )
     try:
         blocks = {block["name"]: BlockCost(**block) for block in record["blocks"]}
-        rest = {key: value for key, value in record.items() if key not in ("schema", "blocks")}
+        rest = {
+            key: value for key, value in record.items() if key not in ("schema", "blocks", *_OF_TECHNOLOGY)
+        }
         return Table(blocks=blocks, **rest)
     except (KeyError, TypeError) as error:
         raise DataError(f"{source}: the table's fields do not fit schema {SCHEMA} ({error})") from None

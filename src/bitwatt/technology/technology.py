@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bitwatt.errors import RequestError, unknown_name
 from bitwatt.technology.sram import SramArray, SramTable, built_in_sram_table, sram
@@ -42,12 +43,17 @@ class Technology:
 
 
 def technology(name: str) -> Technology:
-    """A technology known by name.
+    """A technology known by name, or out of a file that `bitwatt characterize` wrote.
 
-    Raises `RequestError` with the names there are and the nearest match for any other.
+    Anything with a path separator or a `.json` ending is a path. Raises `RequestError` with the names there
+    are and the nearest match for any other, `DataError` for a file that is missing or damaged.
     """
+    if "/" in name or name.endswith(".json"):
+        from bitwatt.technology.file import read_technology  # which needs this module
+
+        return read_technology(Path(name))
     if name != "nangate45":
-        raise unknown_name("technology", name, ("nangate45",))
+        raise unknown_name("technology", name, ("nangate45", "a .json file of your own"), near=("nangate45",))
     table, macros = load_table("nangate45"), built_in_sram_table()
     return Technology(
         name=name,

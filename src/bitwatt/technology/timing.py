@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bitwatt.technology.cells import TimingArc
+from bitwatt.technology.cells import Pin, TimingArc
 from bitwatt.technology.lookup import LookupTable
 from bitwatt.technology.netlist import Instance, Netlist, evaluation_order
 
@@ -113,6 +113,26 @@ def _propagate(
                         steepest[edge] = max(steepest[edge], transition.at(given, load[net][edge]))
         arrival[net] = (worst[RISE], worst[FALL])
         slew[net] = (steepest[RISE], steepest[FALL])
+
+
+def arc_delays(instance: Instance, pin: Pin, timing: Timing) -> dict[str, tuple[float, float]]:
+    """The delays from each input pin to an output at its rise and its fall, in the library's unit of time.
+
+    The longest of the arcs that can cause the edge, for the transition times and the load of `timing`.
+    """
+    load = timing.load[instance.nets[pin.name]]
+    delays: dict[str, tuple[float, float]] = {}
+    for arc in pin.timing_arcs:
+        if arc.kind not in _COMBINATIONAL:
+            continue
+        for related in arc.related_pins:
+            slew = timing.slew[instance.nets.get(related, 0)]
+            longest = list(delays.get(related, (0.0, 0.0)))
+            for edge, delay, _ in _edges(arc):
+                for start in _causes(arc, edge):
+                    longest[edge] = max(longest[edge], delay.at(slew[start], load[edge]))
+            delays[related] = (longest[RISE], longest[FALL])
+    return delays
 
 
 def _edges(arc: TimingArc) -> list[tuple[int, LookupTable, LookupTable]]:
