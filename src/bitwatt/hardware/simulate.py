@@ -19,6 +19,7 @@ from bitwatt.hardware.passes import TilePass
 from bitwatt.hardware.rtl.tile import TileRTL
 from bitwatt.hardware.schedule import Events
 from bitwatt.hardware.streams import row_bytes
+from bitwatt.hardware.tile import Tile
 
 COUNTED = ("bin_reads", "bin_writes", "sb_reads", "sb_writes", "bout_reads", "bout_writes")
 """Events that the RTL itself shows: rows read from and written into the buffers."""
@@ -42,14 +43,14 @@ def accesses(events: Events) -> dict[str, int]:
 
 
 class TileSimulation:
-    """A tile's RTL, elaborated once, on which passes run one after the other."""
+    """A tile's RTL in Amaranth's simulator, elaborated once; passes run on it one after the other."""
 
-    def __init__(self, rtl: TileRTL) -> None:
-        self._rtl = rtl
-        self._simulator = Simulator(rtl)
+    def __init__(self, tile: Tile) -> None:
+        self._rtl = TileRTL(tile)
+        self._simulator = Simulator(self._rtl)
         self._simulator.add_clock(1e-9)
         self._simulator.add_testbench(self._bench)
-        self._job: _Job | None = None
+        self._images: list[_Image] = []
 
     def run(
         self,
@@ -58,38 +59,51 @@ class TileSimulation:
         *,
         vcd: Path | None = None,
         offered: OfferedAt = lambda port, cycle: True,
-    ) -> PassRun:
-        """One pass for one image. values: as `TilePass.inputs` takes them. vcd: where to keep a waveform.
+    ) -> list[PassRun]:
+        """One pass for each image. values: (images, *shape of the pass's input). vcd: where to keep a waveform.
 
         Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
         """
-        if self._job is not None:
+        if self._images:
             self._simulator.reset()
-        self._job = job = _Job(step, {**layer_streams(step), "bin_rows": input_stream(step, values)}, offered)
+        shared = layer_streams(step)
+        self._images = [
+            _Image(step, {**shared, "bin_rows": input_stream(step, value)}, offered) for value in values
+        ]
         with self._simulator.write_vcd(str(vcd)) if vcd else nullcontext():
             self._simulator.run()
-        if len(job.rows) < step.plan.events.bout_writes:
-            raise BitwattError(f"the tile hangs in layer '{step.plan.work.name}' after {job.cycles} cycles")
-        size = row_bytes(step.tile.bout_bits)
-        packed = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in job.rows), dtype=np.uint8)
-        return PassRun(output_values(step, packed.reshape(-1, size)), job.cycles, job.counts)
+        return [image.finished() for image in self._images]
 
     async def _bench(self, ctx: Any) -> None:
-        job, rtl = self._job, self._rtl
-        if job is None:
-            return
-        out, counts = rtl.out_rows, job.counts
-        pending = {name: _sent(stream) for name, stream in job.streams.items()}
+        for image in self._images:
+            await image.play(ctx, self._rtl)
+
+
+class _Image:
+    """A pass of one image, under way."""
+
+    def __init__(self, step: TilePass, streams: dict[str, PackedStream], offered: OfferedAt) -> None:
+        self._step = step
+        self._streams = streams
+        self._offered = offered
+        self._rows: list[int] = []
+        self._cycles = 0
+        self._counts = dict.fromkeys(COUNTED, 0)
+
+    async def play(self, ctx: Any, rtl: TileRTL) -> None:
+        """Feeds the tile until every row has left, or far longer than the schedule says."""
+        out, counts = rtl.out_rows, self._counts
+        pending = {name: _sent(stream) for name, stream in self._streams.items()}
         waiting = {name: next(rows, None) for name, rows in pending.items()}
-        limit = 10 * job.step.plan.cycles + 1000
-        while len(job.rows) < job.step.plan.events.bout_writes and job.cycles < limit:
+        limit = 10 * self._step.plan.cycles + 1000
+        while len(self._rows) < self._step.plan.events.bout_writes and self._cycles < limit:
             for name in STREAMS:
                 port, word = getattr(rtl, name), waiting[name]
-                offer = word is not None and job.offered(name, job.cycles)
+                offer = word is not None and self._offered(name, self._cycles)
                 ctx.set(port.valid, offer)
                 if offer:
                     ctx.set(Value.cast(port.payload), word)
-            ctx.set(out.ready, job.offered("out_rows", job.cycles))
+            ctx.set(out.ready, self._offered("out_rows", self._cycles))
             for name in ("bin_read", "sb_read", "bout_write", "bout_read"):
                 counts[f"{name}s"] += ctx.get(getattr(rtl, name))
             for name in STREAMS:
@@ -99,21 +113,18 @@ class TileSimulation:
                     if name in ("bin_rows", "sb_rows"):
                         counts[name.replace("rows", "writes")] += 1
             if ctx.get(out.valid & out.ready):
-                job.rows.append(ctx.get(Value.cast(out.payload)))
+                self._rows.append(ctx.get(Value.cast(out.payload)))
             await ctx.tick()
-            job.cycles += 1
+            self._cycles += 1
 
-
-class _Job:
-    """A run under way."""
-
-    def __init__(self, step: TilePass, streams: dict[str, PackedStream], offered: OfferedAt) -> None:
-        self.step = step
-        self.streams = streams
-        self.offered = offered
-        self.rows: list[int] = []
-        self.cycles = 0
-        self.counts = dict.fromkeys(COUNTED, 0)
+    def finished(self) -> PassRun:
+        """What was seen."""
+        step = self._step
+        if len(self._rows) < step.plan.events.bout_writes:
+            raise BitwattError(f"the tile hangs in layer '{step.plan.work.name}' after {self._cycles} cycles")
+        size = row_bytes(step.tile.bout_bits)
+        packed = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in self._rows), dtype=np.uint8)
+        return PassRun(output_values(step, packed.reshape(-1, size)), self._cycles, self._counts)
 
 
 def _sent(stream: PackedStream) -> Iterator[int]:

@@ -110,11 +110,12 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             issued.closes.eq(control.window_last),
             issued.pop.eq(control.last & (control.last_inner | ~layer.keep_parameters)),
         ]
-        to_total = sum(stages[name] for name in ("buffer_read", "weight_block", "adder_tree", "accumulator"))
-        path = [issued, *_delayed(m, issued, to_total, run)]
+        to_total = sum(stages[name] for name in ("weight_block", "adder_tree", "accumulator"))
+        read = _delayed(m, issued, 1, run)[0]
+        path = [issued, read, *_delayed(m, read, to_total, run, ~layer.from_buffer)]
 
         # The output stage takes a sum when it is complete; in a pooling pass, each row that Bin gives.
-        summed, read = path[-1], path[1]
+        summed = path[-1]
         slice_, repeating, popping = Signal(SLICE_BITS), Signal(), Signal()
         entering = Signal(_TOKEN)
         last_slice = ~layer.wide | (slice_ == layer.slices)
@@ -133,16 +134,19 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
         with m.Elif(run & (pause != 0)):
             m.d.sync += pause.eq(pause - 1)
 
-        leaving = [entering, *_delayed(m, entering, 1 + stages["average_pool"], run)]
+        # A token goes only as far as the pooling asks, so that the pass is over when its last row is.
+        coded = _delayed(m, entering, 1, run)[0]
+        pooled = _delayed(m, coded, 1, run, layer.pooling != Pooling.NONE)[0]
         means = Signal()
-        m.d.comb += means.eq((layer.pooling == Pooling.AVERAGE) & leaving[2].valid & leaving[2].closes)
+        m.d.comb += means.eq((layer.pooling == Pooling.AVERAGE) & pooled.valid & pooled.closes)
+        leaving = [entering, coded, pooled, *_delayed(m, pooled, stages["average_pool"] - 1, run, means)]
         written = Signal()
         with m.Switch(layer.pooling):
             for pooling, behind in ((Pooling.MAX, 2), (Pooling.AVERAGE, 1 + stages["average_pool"])):
                 with m.Case(pooling):
                     m.d.comb += written.eq(leaving[behind].valid & leaving[behind].closes)
             with m.Default():
-                m.d.comb += written.eq(leaving[1].valid)
+                m.d.comb += written.eq(coded.valid)
 
         starved = (entering.valid & ~layer.from_buffer & ~self.parameters.valid) | (
             means & ~self.divisors.valid
@@ -181,8 +185,8 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             "relu": layer.relu,
             "enable": run & entering.valid,
             "pooling": layer.pooling,
-            "pool_first": leaving[1].opens,
-            "pool_enable": run & leaving[1].valid & (layer.pooling != Pooling.NONE),
+            "pool_first": coded.opens,
+            "pool_enable": run & coded.valid & (layer.pooling != Pooling.NONE),
             "divisor": self.divisors.payload,
             # float32's second stage of the multiplication moves one cycle later.
             "divide": run & (means | leaving[3].valid if tile.precision.is_float else means),
@@ -241,13 +245,18 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
         return memory.read_data
 
 
-def _delayed(m: Module, token: Value, count: int, run: Value) -> list[Value]:
-    """The token 1, 2, ... `count` registers later; all of them move where `run` is high."""
+def _delayed(m: Module, token: Value, count: int, run: Value, keep: Value | int = 1) -> list[Value]:
+    """The token 1, 2, ... `count` registers later; all of them move where `run` is high.
+
+    It goes no further where `keep` is low as it enters the first one.
+    """
     later = []
-    for _ in range(count):
+    for index in range(count):
         register = Signal(_TOKEN)
         with m.If(run):
             m.d.sync += register.eq(token)
+            if index == 0:
+                m.d.sync += register.valid.eq(token.valid & keep)
         later.append(register)
         token = register
     return later

@@ -49,7 +49,9 @@ def tile_rtlil(tile: Tile) -> str:
 def tile_verilog(tile: Tile) -> str:
     """Verilog of a tile. Raises `ToolError` where yosys is not installed or fails."""
     if importlib.util.find_spec("pyosys") is None:
-        raise ToolError("Verilog is written by yosys and it is not installed; pip install 'bitwatt[synthesis]'")
+        raise ToolError(
+            "Verilog is written by yosys and it is not installed; pip install 'bitwatt[synthesis]'"
+        )
     with tempfile.TemporaryDirectory(prefix="bitwatt-verilog-") as name:
         folder = Path(name)
         (folder / "design.il").write_text(tile_rtlil(tile))
