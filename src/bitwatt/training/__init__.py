@@ -2,8 +2,9 @@
 
 from bitwatt.training.checkpoint import decode_checkpoint, encode_checkpoint, load_checkpoint, save_checkpoint
 from bitwatt.training.defaults import pretraining_recipe, retraining_recipe
-from bitwatt.training.loop import EpochRecord, Progress, TrainingResult, TrainingState, train
+from bitwatt.training.loop import Progress, train
 from bitwatt.training.recipe import Recipe
+from bitwatt.training.state import EpochRecord, TrainingResult, TrainingState
 
 __all__ = [
     "EpochRecord",

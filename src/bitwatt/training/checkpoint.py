@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from bitwatt.errors import DataError, RequestError
-from bitwatt.training.loop import EpochRecord, TrainingState
 from bitwatt.training.recipe import Recipe
+from bitwatt.training.state import EpochRecord, TrainingState
 
 MAGIC = "bitwatt-checkpoint"
 VERSION = 1

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from bitwatt.errors import BitwattError, RequestError
 from bitwatt.quantization import QuantizedNetwork, refit_weight_exponents
 from bitwatt.training.batches import Batches, LabelledImages, epoch_seed
+from bitwatt.training.device import exact_and_private_randomness, resolve_device
 from bitwatt.training.distillation import answers, distilled_loss
 from bitwatt.training.recipe import Recipe
-
-DEVICES = ("auto", "cpu", "cuda")
+from bitwatt.training.state import EpochRecord, TrainingResult, TrainingState, restore, state_of
 
 
 class TrainingData(Protocol):
@@ -26,46 +25,6 @@ class TrainingData(Protocol):
     @property
     def train(self) -> LabelledImages:
         """The images to learn from."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One finished epoch: mean loss and accuracy over its training steps, as they were while training."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain numbers."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What training leaves besides the trained weights."""
-
-    history: tuple[EpochRecord, ...]
-    recipe: Recipe
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingState:
-    """Everything that is needed to go on after an epoch, as copies on the CPU.
-
-    Attributes:
-        recipe: what is being done.
-        epoch: epochs that are finished.
-        model: the module's state_dict.
-        optimizer: its tensors, named "PARAMETER/WHAT".
-        history: the finished epochs.
-    """
-
-    recipe: Recipe
-    epoch: int
-    model: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
-    history: tuple[EpochRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -121,7 +80,7 @@ def train(
         teacher.to(target)
     model.to(target)
     try:
-        with _exact_and_private_randomness(target):
+        with exact_and_private_randomness(target):
             _check_labels(model, batches, data.train.labels)
             return _run(model, batches, recipe, teacher, progress, on_epoch_end, start)
     finally:
@@ -129,30 +88,6 @@ def train(
         if teacher is not None:
             teacher.to(teacher_home)
         model.train(was_training)
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device of that name; "auto" is cuda where there is one. Raises `RequestError` as `train`."""
-    if device not in DEVICES:
-        raise RequestError(f"device must be one of {', '.join(DEVICES)}; got '{device}'")
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
-        raise RequestError("device 'cuda': this PyTorch sees no CUDA device; use 'auto' or 'cpu'")
-    return torch.device("cuda" if has_cuda and device != "cpu" else "cpu")
-
-
-@contextmanager
-def _exact_and_private_randomness(device: torch.device) -> Iterator[None]:
-    """TF32 off (its 10-bit products are not exact), and global random states put back at the end."""
-    cuda = [torch.cuda.current_device()] if device.type == "cuda" else []
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic
-    matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = False, False, True
-    try:
-        with torch.random.fork_rng(devices=cuda):
-            yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = before
 
 
 def _check_labels(model: nn.Module, batches: Batches, labels: Tensor) -> None:
@@ -177,7 +112,7 @@ def _run(
     optimizer = _optimizer(model, recipe)
     history: list[EpochRecord] = []
     if start is not None:
-        _restore(model, optimizer, start, recipe)
+        restore(model, optimizer, start, recipe)
         history = list(start.history)
     steps = len(batches) * recipe.epochs
     teaches = teacher is not None and recipe.distillation > 0
@@ -226,7 +161,7 @@ def _run(
                 progress(Progress(step + 1, steps, epoch, value))
         history.append(EpochRecord(epoch, total / count, correct / count))
         if on_epoch_end is not None:
-            on_epoch_end(_state(model, optimizer, recipe, history))
+            on_epoch_end(state_of(model, optimizer, recipe, history))
     return TrainingResult(tuple(history), recipe)
 
 
@@ -242,43 +177,3 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
     )
-
-
-def _state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, history: list[EpochRecord]
-) -> TrainingState:
-    tensors = {
-        f"{name}/{what}": value.detach().cpu().clone()
-        for name, parameter in model.named_parameters()
-        for what, value in optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
-    weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    return TrainingState(recipe, len(history), weights, tensors, tuple(history))
-
-
-def _restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, start: TrainingState, recipe: Recipe
-) -> None:
-    if start.recipe != recipe:
-        changed = [
-            f"{name} was {old!r}, is {new!r}"
-            for (name, old), new in zip(
-                start.recipe.to_dict().items(), recipe.to_dict().values(), strict=True
-            )
-            if old != new
-        ]
-        raise RequestError(f"cannot go on from a state of another recipe: {'; '.join(changed)}")
-    try:
-        model.load_state_dict(start.model)
-    except RuntimeError as error:
-        raise RequestError(f"cannot go on from a state of another model: {error}") from error
-    parameters = dict(model.named_parameters())
-    for key, value in start.optimizer.items():
-        name, _, what = key.rpartition("/")
-        parameter = parameters[name]
-        if value.shape == parameter.shape:  # in the parameter's memory layout, as it was
-            held = torch.empty_like(parameter, requires_grad=False).copy_(value)
-        else:
-            held = value.clone()
-        optimizer.state[parameter][what] = held
