@@ -8,8 +8,8 @@ Where the sums of a layer can, the layer is computed as several *terms*, each of
 with smaller weights w_t and a piece p_t of the input:
 
     reduction   each term takes some of the input channels: the same work as without a split
-    digits      x = 2**k high + low and w = 2**m W + w', by three products instead of four (Karatsuba):
-                w x = 2**(k+m) W high + c (W + w') (high + low) + ..., see `_three_products`
+    digits      x = 2**k high + low, or w = 2**m W + w', or both, by three products instead of four
+                (Karatsuba), see `_three_products`
     weights     w = sum of 2**(jm) w_j, in float64; the terms are added in two words where 2**53 is too few
 
 Among the ways that are exact the cheapest is taken, by costs measured with benchmarks/executor.py.
@@ -152,8 +152,9 @@ def _float32_splits(weight: Weights, values: Range) -> Iterator[tuple[str, tuple
     channels = weight.shape[1]
     for parts in range(2, min(MOST_PARTS, channels) + 1):
         yield "reduction", tuple(_slices(weight, values, parts))
-    bits = max(2, values.bits // 2)
-    yield "digits", _three_products(weight, values, bits)
+    yield "digits", _two_digits(weight, values, values.bits // 2)
+    yield "digits", _two_weights(weight, values)
+    yield "digits", _three_products(weight, values, max(2, values.bits // 2))
 
 
 MOST_PARTS = 8
@@ -166,6 +167,20 @@ def _slices(weight: Weights, values: Range, parts: int) -> Iterator[Term]:
     ends = [round(channels * part / parts) for part in range(parts + 1)]
     for start, stop in pairwise(ends):
         yield _term(weight[:, start:stop], Piece(start, stop), values, 1)
+
+
+def _two_digits(weight: Weights, values: Range, bits: int) -> tuple[Term, ...]:
+    """w x = 2**k w high + w low."""
+    high, low = (Piece(0, weight.shape[1], digit, bits) for digit in ("high", "low"))
+    return _term(weight, high, values, 2**bits), _term(weight, low, values, 1)
+
+
+def _two_weights(weight: Weights, values: Range) -> tuple[Term, ...]:
+    """w x = 2**m W x + w' x, m half the width of the widest weight."""
+    bits = int(np.abs(weight).max()).bit_length() // 2 + 1
+    upper = (weight + 2 ** (bits - 1)) >> bits
+    piece = Piece(0, weight.shape[1])
+    return _term(upper, piece, values, 2**bits), _term(weight - upper * 2**bits, piece, values, 1)
 
 
 def _three_products(weight: Weights, values: Range, bits: int) -> tuple[Term, ...]:

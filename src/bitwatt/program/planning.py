@@ -17,11 +17,11 @@ from bitwatt.formats import Fixed, Format
 from bitwatt.program import ops
 from bitwatt.program.bounds import Range, value_ranges
 from bitwatt.program.carriers import LIMIT, Carrier, choose_carrier
-from bitwatt.program.kernels import kernel_of
+from bitwatt.program.combining import round_
+from bitwatt.program.kernels import in_chunks, rounded_sums, scaled_sums
 from bitwatt.program.pooling import average_pool, max_pool
 from bitwatt.program.program import Program
 from bitwatt.quantization.input_stage import channels_last
-from bitwatt.quantization.rounding import round_to_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def make_plan(program: Program, *, fuse: bool = True) -> Plan:
         if isinstance(op, ops.Conv2d | ops.Linear):
             tail = _tail(op, readers, fuse)
             carriers[op.name] = _carrier(program, op, ranges)
-            steps.append(_weighted_step(op, tail, carriers[op.name], ranges))
+            steps.append(_weighted_step(op, tail, carriers[op.name], ranges, program.types[op.name].size))
             fused.update(follower.name for follower in tail)
         else:
             steps.append(Step(op.name, op.input, _simple(op, program, ranges)))
@@ -79,23 +79,32 @@ def _carrier(program: Program, op: ops.Weighted, ranges: dict[str, tuple[Range, 
 
 
 def _weighted_step(
-    op: ops.Weighted, tail: list[ops.Op], carrier: Carrier, ranges: dict[str, tuple[Range, ...]]
+    op: ops.Weighted, tail: list[ops.Op], carrier: Carrier, ranges: dict[str, tuple[Range, ...]], size: int
 ) -> Step:
+    """size: sums made for one image."""
     requantize, *others = tail
     if not isinstance(requantize, ops.Requantize):
         raise TypeError(f"an accumulator is read by {type(requantize).__name__}")
-    kernel = kernel_of(op, carrier, requantize.shift)
     pools = [other for other in others if isinstance(other, ops.MaxPool2d)]
     relu = any(isinstance(other, ops.Relu) for other in others)
     format, dtype = requantize.format, storage(requantize.format, ranges[requantize.name][0])
 
-    def run(x: Tensor) -> Tensor:
-        sums = kernel(x)
+    def pooled(x: Tensor) -> Tensor:
         for pool in pools:
-            sums = max_pool(pool, sums)
-        return _to_grid_(sums, format, dtype, relu)
+            x = max_pool(pool, x)
+        return x
 
-    return Step(tail[-1].name, op.input, run)
+    if carrier.sum == "float32":  # fewer elements are rounded if they are pooled first
+        sums = scaled_sums(op, carrier, requantize.shift)
+        return Step(
+            tail[-1].name,
+            op.input,
+            lambda x: clip_(round_(pooled(sums(x)), format).to(dtype), format, relu),
+        )
+    rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
+    return Step(
+        tail[-1].name, op.input, in_chunks(lambda x: clip_(pooled(rounded(x)), format, relu), size)
+    )
 
 
 def storage(format: Format, values: Range) -> torch.dtype:
@@ -105,14 +114,9 @@ def storage(format: Format, values: Range) -> torch.dtype:
     return torch.float32 if fits else torch.float64
 
 
-def _to_grid_(sums: Tensor, format: Format, dtype: torch.dtype, relu: bool) -> Tensor:
-    """Scaled sums to the grid's integers; the tensor of sums is overwritten."""
-    if not isinstance(format, Fixed):
-        rounded = round_to_grid(sums, format)
-        return (rounded.clamp_(min=0) if relu else rounded).to(dtype)
-    # Rounded where it is exact, clipped where it is stored: what the store cannot hold is clipped anyway.
-    low = 0 if relu else format.smallest_integer
-    return sums.round_().to(dtype).clamp_(low, format.largest_integer)
+def clip_(rounded: Tensor, format: Format, relu: bool) -> Tensor:
+    """Saturated, and ReLU where asked; overwrites."""
+    return rounded.clamp_(0 if relu else format.smallest_integer, format.largest_integer)
 
 
 def _simple(
@@ -141,8 +145,10 @@ def _quantizer(op: ops.Quantize, values: Range) -> Callable[[Tensor], Tensor]:
     scale = 2.0**-op.exponent
 
     def run(images: Tensor) -> Tensor:
-        wide = images.to(torch.promote_types(images.dtype, dtype))
-        return _to_grid_(channels_last(wide * scale), op.format, dtype, relu=False)
+        wide = torch.promote_types(images.dtype, dtype)
+        scaled = channels_last(torch.empty_like(images, dtype=wide))
+        torch.mul(images, scale, out=scaled)
+        return clip_(round_(scaled, op.format).to(dtype), op.format, relu=False)
 
     return run
 
