@@ -9,16 +9,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
+import torch
+
+from bitwatt.costing import cost_schedule
 from bitwatt.costing.tile_cost import TileCost, tile_cost
 from bitwatt.formats import PAPER
+from bitwatt.hardware.schedule import schedule_work
 from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.workload import LayerWork, workload
+from bitwatt.networks import create
+from bitwatt.program import lower
+from bitwatt.quantization import quantize
 from bitwatt.report.published import CITATION, DesignMetrics, design_metrics
+from bitwatt.report.published import published as published_run
 from bitwatt.report.quantities import MINUS, percent, significant
 from bitwatt.report.tile_figures import write_tile_figure
-from bitwatt.technology.scaled import PUBLISHED_NODE, Scaling
+from bitwatt.technology.scaled import PUBLISHED_NODE, Scaling, scaled
 from bitwatt.technology.scaling import AREA_METHODS, area_factor, scale_factors
 from bitwatt.technology.technology import technology
 
@@ -32,6 +42,7 @@ NAMES = tuple(str(precision) for precision in PAPER)
 NARROW = NAMES[1:]
 BUFFERS = ("bin", "bout", "sb")
 ARITHMETIC = ("weight_blocks", "adder_trees", "accumulators", "output_stages")
+NETWORK_INPUTS = {"lenet": (1, 28, 28), "convnet": (3, 32, 32), "alex": (3, 32, 32)}
 HALF_AS_WIDE = {"fixed32": "fixed16", "fixed16": "fixed8", "fixed8": "fixed4"}
 """Whose adder trees and accumulators fit truncated products."""
 
@@ -323,6 +334,8 @@ def facts() -> dict[str, str]:
         "flip_flop_uw": f"{1e6 * 250e6 * flip_flop_j:.1f}",
         "published_uw_a_bit": f"{1e6 * published('float32').power_w / old['float32'].buffer_bits:.1f}",
         "timing": closing(both),
+        "networks": networks(),
+        "run_times": run_times(),
     }
     for age, ours in (("old", old), ("new", new)):
         for quantity, parts in (("area", area_parts), ("power", power_parts)):
@@ -334,6 +347,43 @@ def facts() -> dict[str, str]:
         found[f"{name}_area_published"] = percent(published(name).area_saving)
         found[f"{name}_power_published"] = percent(published(name).power_saving)
     return found
+
+
+def networks() -> str:
+    """Energy an image of the study's three networks: published, and ours on both presets."""
+    at_65 = scaled(technology("nangate45"), PUBLISHED_NODE)
+    works = {name: shapes(name) for name in ("lenet", "convnet", "alex")}
+    rows = []
+    for precision in NAMES:
+        row = [f"`{precision}`"]
+        for network, work in works.items():
+            old = cost_schedule(schedule_work(work, Tile.preset("hashemi2017", precision)), at_65)
+            new = cost_schedule(schedule_work(work, Tile.preset("modern", precision)), "nangate45")
+            point = published_run(network, precision)
+            energy = point.energy_j if point else None
+            row += [significant(1e6 * energy, 4) if energy else "no convergence"]
+            row += [significant(1e6 * cost.energy_j) for cost in (old, new)]
+        rows.append(row)
+    head = ["precision"]
+    for network in works:
+        head += [f"{network}, published", "`hashemi2017`", "`modern`"]
+    return table(head, rows)
+
+
+@cache
+def shapes(network: str) -> tuple[LayerWork, ...]:
+    """What a network asks of the tile; weights do not matter, so they are random ones."""
+    torch.manual_seed(0)
+    images = torch.rand(8, *NETWORK_INPUTS[network])
+    net = quantize(create(network), "fixed8", calibration=images)
+    return workload(lower(net, example=images[:1]))
+
+
+def run_times() -> str:
+    return ", ".join(
+        f"{name} {1e6 * schedule_work(shapes(name), Tile.preset('modern', 'fixed8')).runtime_s:.0f} us"
+        for name in NETWORK_INPUTS
+    )
 
 
 def area_parts(cost: TileCost) -> Mapping[str, float]:
