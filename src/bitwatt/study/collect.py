@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import bitwatt
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.results import DataRecord, PointRecord, Results, TileRecord
 from bitwatt.study.stages import Stages
 from bitwatt.study.store import Store
-from bitwatt.training import Recipe
 
 
 def collect(
@@ -38,18 +36,9 @@ def collect(
             buffers=tile.buffers,
             clock_gating=tile.clock_gating,
         ),
-        recipes={
-            "pretraining": _recipe(plan.pretraining),
-            "retraining": _recipe(plan.retraining),
-            "retraining_of": {name: _recipe(recipe) for name, recipe in sorted(plan.retraining_of.items())},
-        },
+        recipes=plan.recipes(),
         threads=plan.threads,
         planned_points=len(stages.points) * len(stages.points[0].presets),
         failed_points=[point.label for point in stages.points if point.digest in failures],
         points=points,
     )
-
-
-def _recipe(recipe: Recipe) -> dict[str, Any]:
-    """All but the seed, which is each point's own."""
-    return {name: value for name, value in recipe.to_dict().items() if name != "seed"}

@@ -23,14 +23,18 @@ def expand(plan: StudyPlan, subjects: Mapping[tuple[str, int], Subject]) -> Stag
 
 
 def _float_stage(plan: StudyPlan, subject: Subject, seed: int) -> FloatStage:
-    recipe = replace(plan.pretraining, seed=seed).to_dict()
+    recipe = replace(plan.pretraining_recipe(subject.network), seed=seed).to_dict()
     digest = digest_of("float", subject.identity(), recipe, plan.threads, plan.device, numerics())
     return FloatStage(subject, seed, recipe, plan.threads, plan.device, digest)
 
 
 def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointStage:
     is_float = parse_precision(precision).is_float
-    recipe = None if is_float else replace(plan.recipe(precision), seed=start.seed).to_dict()
+    recipe = (
+        None
+        if is_float
+        else replace(plan.retraining_recipe(start.subject.network, precision), seed=start.seed).to_dict()
+    )
     presets = tuple(dict.fromkeys((plan.tile.preset, *plan.other_presets)))
     training = digest_of("point", start.digest, precision, recipe)
     tiles = [

@@ -41,13 +41,10 @@ def folder_lock(folder: Path, notice: Callable[[str], None]) -> Iterator[None]:
             notice(f"the last run here, {former}, ended without closing; going on from what it left")
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         _write(descriptor, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-        yield
-        _write(descriptor, None)
-    except BaseException as error:
-        # An orderly end, even by an exception, is not a crash: leave no trace of a holder.
-        if not isinstance(error, FolderInUse):
+        try:
+            yield
+        finally:  # an orderly end, even by an exception, leaves no holder behind
             _write(descriptor, None)
-        raise
     finally:
         os.close(descriptor)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bitwatt.errors import RequestError, unknown_name
 from bitwatt.formats import parse_precision, parse_precisions
-from bitwatt.study.recipes import PRETRAINING, RETRAINING
 from bitwatt.study.tile_plan import TilePlan
-from bitwatt.training import Recipe
+from bitwatt.training import Recipe, pretraining_recipe, retraining_recipe
 
 
 def _listed(value: object) -> object:
@@ -28,6 +28,14 @@ def _precision_names(value: object) -> object:
     return listed
 
 
+def _changes(value: object) -> object:
+    """A whole recipe is a change of everything but the seed, which is each stage's own."""
+    if isinstance(value, Recipe):
+        return {name: kept for name, kept in value.to_dict().items() if name != "seed"}
+    return value
+
+
+Changes = Annotated[Mapping[str, Any], BeforeValidator(_changes)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 PrecisionNames = Annotated[tuple[str, ...], BeforeValidator(_precision_names), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -39,8 +47,9 @@ class StudyPlan(BaseModel):
 
     networks: names, or `module:function` of the user's own. data: a name, `module:function` or a file.
     precisions: names; `paper` stands for seven. seeds: each is a whole repetition, weights and order of
-    images. pretraining, retraining: recipes of the float training and of the training at a precision;
-    retraining_of: recipes of single precisions. tile, technology: what the points are costed on;
+    images. pretraining, retraining: what differs from the recipes that `bitwatt.training` has for each
+    network and precision (a `Recipe` differs in everything); retraining_of: further differences of single
+    precisions. tile, technology: what the points are costed on;
     other_presets: further presets to cost them on. threads: torch's, for each point; fixed by the plan,
     because the order of additions, and so the last bits, depend on it. device: where training runs.
     held_out: share of the training images to test on in the place of the test images, for choosing by.
@@ -53,9 +62,9 @@ class StudyPlan(BaseModel):
     data: str
     precisions: PrecisionNames = Field(default=("paper",), validate_default=True)
     seeds: Seeds = (0,)
-    pretraining: Recipe = PRETRAINING
-    retraining: Recipe = RETRAINING
-    retraining_of: Mapping[str, Recipe] = Field(default_factory=dict)
+    pretraining: Changes = Field(default_factory=dict)
+    retraining: Changes = Field(default_factory=dict)
+    retraining_of: Mapping[str, Changes] = Field(default_factory=dict)
     tile: TilePlan = TilePlan()
     other_presets: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     technology: str = "nangate45"
@@ -71,6 +80,10 @@ class StudyPlan(BaseModel):
         for precision in self.precisions:
             for preset in (self.tile.preset, *self.other_presets):
                 self.tile.tile(precision, preset)
+        for network in self.networks:
+            self.pretraining_recipe(network)
+            for precision in self.precisions:
+                self.retraining_recipe(network, precision)
         for precision in self.retraining_of:
             if str(parse_precision(precision)) not in self.precisions:
                 raise unknown_name("precision of [retraining]", precision, self.precisions)
@@ -84,18 +97,36 @@ class StudyPlan(BaseModel):
         except ValidationError as error:
             raise RequestError(f"study: {problem(error)[1]}") from None
 
-    def recipe(self, precision: str) -> Recipe:
-        """The recipe of the training at a precision; the seed is put in by each stage."""
-        return self.retraining_of.get(precision, self.retraining)
+    def pretraining_recipe(self, network: str) -> Recipe:
+        """The recipe of a network's float training; the seed is put in by each stage."""
+        return replace(pretraining_recipe(network), **self.pretraining)
+
+    def retraining_recipe(self, network: str, precision: str) -> Recipe:
+        """The recipe of its training at a precision; the seed likewise."""
+        default = retraining_recipe(network, parse_precision(precision))
+        return replace(default, **{**self.retraining, **self.retraining_of.get(precision, {})})
+
+    def recipes(self) -> dict[str, Any]:
+        """Every recipe in full but for its seed, by network and precision."""
+
+        def plain(recipe: Recipe) -> object:
+            return _changes(recipe)
+
+        return {
+            "pretraining": {network: plain(self.pretraining_recipe(network)) for network in self.networks},
+            "retraining": {
+                network: {
+                    precision: plain(self.retraining_recipe(network, precision))
+                    for precision in self.precisions
+                    if not parse_precision(precision).is_float
+                }
+                for network in self.networks
+            },
+        }
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values, recipes included."""
-        plain = self.model_dump(mode="json", exclude={"pretraining", "retraining", "retraining_of"})
-        return plain | {
-            "pretraining": self.pretraining.to_dict(),
-            "retraining": self.retraining.to_dict(),
-            "retraining_of": {name: recipe.to_dict() for name, recipe in self.retraining_of.items()},
-        }
+        """The plan as JSON values."""
+        return self.model_dump(mode="json")
 
 
 def problem(error: ValidationError) -> tuple[tuple[str, ...], str]:

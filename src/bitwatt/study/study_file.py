@@ -16,6 +16,7 @@ from bitwatt.formats import parse_precision
 from bitwatt.study.plan import StudyPlan, problem
 from bitwatt.study.tile_plan import TilePlan
 from bitwatt.training import Recipe
+from bitwatt.training.defaults import OTHER
 
 _PLAN_KEYS = tuple(key for key in StudyPlan.model_fields if key != "retraining_of")
 _RECIPES = ("pretraining", "retraining")
@@ -137,14 +138,12 @@ def _check_tile(table: Any, source: _Source, study: int | None) -> None:
 
 
 def _recipes(name: str, table: Any, source: _Source, study: int | None) -> dict[str, Any]:
-    """The recipe in `[name]`, and those of single precisions in `[name.PRECISION]`."""
-    default: Recipe = StudyPlan.model_fields[name].default
-    known = tuple(field.name for field in fields(Recipe) if field.name != "seed")  # seeds are the study's
+    """What `[name]` changes of the default recipes, and what `[name.PRECISION]` changes of single ones."""
     if not isinstance(table, dict):
         raise RequestError(f"{source.at((name,), study)}: {name} must be a table [{name}], got {table!r}")
     own = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    whole = _recipe(default, own, known, (name,), source, study)
-    found: dict[str, Any] = {name: whole}
+    _check_recipe(own, (name,), source, study)
+    found: dict[str, Any] = {name: own}
     special = {key: value for key, value in table.items() if isinstance(value, dict)}
     if special and name == "pretraining":
         where = source.at((name, next(iter(special))), study)
@@ -155,19 +154,15 @@ def _recipes(name: str, table: Any, source: _Source, study: int | None) -> dict[
             canonical = str(parse_precision(precision))
         except RequestError as error:
             raise RequestError(f"{source.at(path, study)}: {error}") from None
-        recipe = _recipe(whole, changes, known, path, source, study)
-        found.setdefault("retraining_of", {})[canonical] = recipe
+        _check_recipe(changes, path, source, study)
+        found.setdefault("retraining_of", {})[canonical] = changes
     return found
 
 
-def _recipe(
-    base: Recipe,
-    changes: Mapping[str, Any],
-    known: tuple[str, ...],
-    where: tuple[str, ...],
-    source: _Source,
-    study: int | None,
-) -> Recipe:
+def _check_recipe(
+    changes: Mapping[str, Any], where: tuple[str, ...], source: _Source, study: int | None
+) -> None:
+    known = tuple(field.name for field in fields(Recipe) if field.name != "seed")  # seeds are the study's
     if "seed" in changes:
         line = source.at((*where, "seed"), study)
         raise RequestError(f"{line}: a recipe in a study has no seed; write 'seeds = [...]' for the study")
@@ -181,7 +176,7 @@ def _recipe(
                 f"{source.at((*where, key), study)}: {key}: {error.errors()[0]['msg'].lower()}, got {value!r}"
             ) from None
     try:
-        return replace(base, **changes)
+        replace(OTHER, **changes)
     except RequestError as error:
         raise RequestError(f"{source.at(where, study)}: {error}") from None
 
