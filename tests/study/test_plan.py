@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bitwatt.errors import RequestError
@@ -137,8 +139,9 @@ def test_other_weights_or_data_of_the_same_name_redo_all(change: dict[str, str])
 
 def test_a_plan_as_json_makes_the_plan_again() -> None:
     made = plan(seeds=[1, 2], tile={"rows": 32}, retraining_of={"fixed8": Recipe(epochs=1)})
-    values = made.as_json()
-    for key in ("pretraining", "retraining"):
-        values[key] = Recipe.from_dict(values[key])
-    values["retraining_of"] = {k: Recipe.from_dict(v) for k, v in values["retraining_of"].items()}
-    assert StudyPlan.of(**values) == made
+    assert StudyPlan.of(**json.loads(json.dumps(made.as_json()))) == made
+
+
+def test_a_change_of_no_field_of_a_recipe_is_refused() -> None:
+    with pytest.raises(RequestError, match="unknown field of a recipe 'epoch'; did you mean 'epochs'\\?"):
+        plan(pretraining={"epoch": 3})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bitwatt.errors import RequestError
-from bitwatt.study.recipes import PRETRAINING, RETRAINING
+from bitwatt.formats import parse_precision
 from bitwatt.study.study_file import read_study_file
+from bitwatt.training import pretraining_recipe, retraining_recipe
 
 WHOLE = """\
 network = "lenet"
@@ -48,11 +50,11 @@ def test_a_whole_file(write) -> None:  # type: ignore[no-untyped-def]
     assert plan.networks == ("lenet",)
     assert plan.precisions == ("float32", "fixed4:fixed8", "binary")
     assert plan.tile.rows == 32
-    assert plan.pretraining.epochs == 5
-    assert plan.pretraining.batch_size == PRETRAINING.batch_size
-    assert plan.recipe("fixed4:fixed8").epochs == RETRAINING.epochs
-    assert plan.recipe("fixed4:fixed8").learning_rate == 0.02
-    assert (plan.recipe("binary").epochs, plan.recipe("binary").learning_rate) == (12, 0.02)
+    assert plan.pretraining_recipe("lenet") == replace(pretraining_recipe("lenet"), epochs=5)
+    narrow = retraining_recipe("lenet", parse_precision("fixed4:fixed8"))
+    assert plan.retraining_recipe("lenet", "fixed4:fixed8") == replace(narrow, learning_rate=0.02)
+    binary = retraining_recipe("lenet", parse_precision("binary"))
+    assert plan.retraining_recipe("lenet", "binary") == replace(binary, epochs=12, learning_rate=0.02)
 
 
 def test_several_studies_over_what_they_share(write) -> None:  # type: ignore[no-untyped-def]
@@ -73,8 +75,8 @@ batch_size = 32
     first, second = read_study_file(write(text))
     assert (first.name, second.name) == ("lenet-mnist-small", "alex-cifar10")
     assert (first.precisions, second.precisions) == (("fixed8", "fixed4"), ("fixed8",))
-    assert (second.retraining.epochs, second.retraining.batch_size) == (2, 32)
-    assert first.retraining.batch_size == RETRAINING.batch_size
+    assert second.retraining == {"epochs": 2, "batch_size": 32}
+    assert first.retraining == {"epochs": 2}
 
 
 HEAD = 'network = "lenet"\ndata = "mnist-small"\n'

@@ -42,17 +42,17 @@ def lower(
     from bitwatt.formats import parse_precision
     from bitwatt.program import lower as lower_network
     from bitwatt.quantization import quantize
-    from bitwatt.study.recipes import RETRAINING
     from bitwatt.study.run import make_writable
     from bitwatt.study.subject import build_network, load_weights
-    from bitwatt.training import TrainingState, train
+    from bitwatt.training import TrainingState, retraining_recipe, train
 
     wanted = parse_precision(precision)
     make_writable(out.parent)
     module = build_network(network, seed)
     load_weights(module, weights)
     images = datasets.load(data, data_dir)
-    passes = 0 if wanted.is_float else RETRAINING.epochs if epochs is None else epochs
+    default = retraining_recipe(network, wanted)
+    passes = 0 if wanted.is_float else default.epochs if epochs is None else epochs
     quantised = quantize(module, wanted, calibration=images.calibration)
 
     def tell(state: TrainingState) -> None:
@@ -61,7 +61,7 @@ def lower(
         print_note(f"epoch {state.epoch} of {passes}: {learnt}")
 
     if passes:
-        recipe = replace(RETRAINING, seed=seed, epochs=passes)
+        recipe = replace(default, seed=seed, epochs=passes)
         train(quantised, images, recipe, teacher=module, device=device, on_epoch_end=tell)
     program = lower_network(quantised.eval(), example=images.test.images[:1], network=network)
     program.save(out)

@@ -34,14 +34,14 @@ def train(
     from bitwatt import datasets
     from bitwatt.cli.output import print_json, print_note, print_result
     from bitwatt.report.atomic import write_atomic
-    from bitwatt.study.recipes import PRETRAINING
     from bitwatt.study.run import make_writable
     from bitwatt.study.subject import build_network
-    from bitwatt.training import TrainingState
+    from bitwatt.training import TrainingState, pretraining_recipe
     from bitwatt.training import train as train_network
 
     make_writable(out.parent)
-    recipe = replace(PRETRAINING, seed=seed, epochs=epochs or PRETRAINING.epochs)
+    default = pretraining_recipe(network)
+    recipe = replace(default, seed=seed, epochs=epochs or default.epochs)
     module = build_network(network, seed)
 
     def tell(state: TrainingState) -> None:

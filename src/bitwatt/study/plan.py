@@ -99,12 +99,12 @@ class StudyPlan(BaseModel):
 
     def pretraining_recipe(self, network: str) -> Recipe:
         """The recipe of a network's float training; the seed is put in by each stage."""
-        return replace(pretraining_recipe(network), **self.pretraining)
+        return _changed(pretraining_recipe(network), self.pretraining)
 
     def retraining_recipe(self, network: str, precision: str) -> Recipe:
         """The recipe of its training at a precision; the seed likewise."""
         default = retraining_recipe(network, parse_precision(precision))
-        return replace(default, **{**self.retraining, **self.retraining_of.get(precision, {})})
+        return _changed(default, {**self.retraining, **self.retraining_of.get(precision, {})})
 
     def recipes(self) -> dict[str, Any]:
         """Every recipe in full but for its seed, by network and precision."""
@@ -127,6 +127,14 @@ class StudyPlan(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON values."""
         return self.model_dump(mode="json")
+
+
+def _changed(default: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    known = default.to_dict()
+    for name in changes:
+        if name not in known:
+            raise unknown_name("field of a recipe", name, known)
+    return replace(default, **changes)
 
 
 def problem(error: ValidationError) -> tuple[tuple[str, ...], str]:
