@@ -1,0 +1,19 @@
+"""Makes everything in the documentation that is generated: `make docs`.
+
+Each script says what it needs; the presets' page needs the extra `synthesis`.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ("scripts/update_readme.py", *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.py"))))
+NOT_PAGES = {"docs/build.py", "docs/truncated_products.py"}
+"""This script, and what others import."""
+
+if __name__ == "__main__":
+    for script in SCRIPTS:
+        if script not in NOT_PAGES:
+            print(script, flush=True)
+            subprocess.run([sys.executable, ROOT / script], cwd=ROOT, check=True)
