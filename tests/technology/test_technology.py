@@ -87,7 +87,8 @@ def test_unknown_technology():
     with pytest.raises(RequestError) as caught:
         technology("nangate54")
     assert str(caught.value) == (
-        "unknown technology 'nangate54'; did you mean 'nangate45'? Allowed: nangate45, a .json file of your own"
+        "unknown technology 'nangate54'; did you mean 'nangate45'? "
+        "Allowed: nangate45, a .json file of your own"
     )
 
 

@@ -71,7 +71,6 @@ def characterize(
     from bitwatt.formats import parse_precisions
     from bitwatt.study.tile_plan import TilePlan
     from bitwatt.technology.file import write_technology
-    from bitwatt.technology.liberty import read_libraries
     from bitwatt.technology.sram import read_sram_table
     from bitwatt.technology.toolchain import liberty_path
 
@@ -80,10 +79,10 @@ def characterize(
         for name in (part.strip() for part in preset.split(","))
         for precision in parse_precisions(precisions)
     ]
-    library = read_libraries([liberty_path(name) for name in liberty])
+    paths = [liberty_path(name) for name in liberty]
     table = read_sram_table(sram, f"the user's {sram.name}") if sram is not None else None
     technology = characterize_technology(
-        tiles, library, node_nm=node, sram=table, sram_cell=sram_cell, workers=workers, listen=print_note
+        tiles, paths, node_nm=node, sram=table, sram_cell=sram_cell, workers=workers, listen=print_note
     )
     path = out or Path(f"{technology.name}.json")
     write_technology(technology, path)

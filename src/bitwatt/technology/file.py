@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from bitwatt.errors import DataError
 from bitwatt.technology.sram import SramMacro, SramTable, built_in_sram_table
@@ -21,8 +22,16 @@ from bitwatt.technology.technology import Technology
 
 def write_technology(technology: Technology, path: Path) -> None:
     """Write a technology as one JSON file. Raises `DataError` where it cannot be written."""
+    try:
+        path.write_text(json.dumps(technology_record(technology), indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"cannot write the technology {path}: {error.strerror}") from None
+
+
+def technology_record(technology: Technology) -> dict[str, Any]:
+    """A technology as the record that is written."""
     own = technology.sram != built_in_sram_table()
-    record = table_record(technology.table) | {
+    return table_record(technology.table) | {
         "node_nm": technology.node_nm,
         "memory": {
             "node_nm": technology.sram_node_nm,
@@ -31,10 +40,6 @@ def write_technology(technology: Technology, path: Path) -> None:
             "macros": [dataclasses.asdict(macro) for macro in technology.sram.macros] if own else None,
         },
     }
-    try:
-        path.write_text(json.dumps(record, indent=1) + "\n")
-    except OSError as error:
-        raise DataError(f"cannot write the technology {path}: {error.strerror}") from None
 
 
 def read_technology(path: Path) -> Technology:
@@ -46,7 +51,12 @@ def read_technology(path: Path) -> Technology:
         text = path.read_text()
     except OSError as error:
         raise DataError(f"cannot read the technology {path}: {error.strerror}") from None
-    table = parse_table(text, str(path))
+    return parse_technology(text, str(path))
+
+
+def parse_technology(text: str, source: str) -> Technology:
+    """`read_technology` on a text already in memory; `source` is what messages call it."""
+    table = parse_table(text, source)
     record = json.loads(text)
     try:
         memory = record["memory"]
@@ -68,6 +78,6 @@ def read_technology(path: Path) -> Technology:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path} is a table but no technology: 'node_nm' or 'memory' is missing or malformed ({error}); "
-            "write it again with `bitwatt characterize`"
+            f"{source} is a table but no technology: 'node_nm' or 'memory' is missing or malformed "
+            f"({error}); write it again with `bitwatt characterize`"
         ) from None

@@ -18,7 +18,7 @@ from bitwatt.errors import DataError, unknown_name
 from bitwatt.technology.boolean import parse_expression
 from bitwatt.technology.cells import Cell
 from bitwatt.technology.liberty_cells import CellContext, read_cell
-from bitwatt.technology.liberty_syntax import Group, parse_groups, read_liberty_text
+from bitwatt.technology.liberty_syntax import Group, parse_groups, read_liberty_text, without_comments
 
 _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 
@@ -94,18 +94,23 @@ def read_libraries(paths: Sequence[Path]) -> Library:
 
     Raises `DataError` as `read_liberty`, and for files whose units or supplies differ.
     """
-    if len(paths) == 1:
-        return read_liberty(paths[0])
-    texts = [read_liberty_text(path) for path in paths]
-    groups = [parse_groups(text, str(path)) for text, path in zip(texts, paths, strict=True)]
+    return parse_libraries([read_liberty_text(path) for path in paths], [str(path) for path in paths])
+
+
+def parse_libraries(texts: Sequence[str], paths: Sequence[str]) -> Library:
+    """`read_libraries` on texts already in memory."""
+    if len(texts) == 1:
+        return parse_liberty(texts[0], paths[0])
+    groups = [parse_groups(text, path) for text, path in zip(texts, paths, strict=True)]
     wanted = _units(groups[0])
     for group, path in zip(groups, paths, strict=True):
         if _units(group) != wanted:
             raise DataError(f"{path} and {paths[0]} differ in units or supply: {_units(group)} and {wanted}")
+    texts = [without_comments(text) for text in texts]
     bodies = [text[text.index("{") + 1 : text.rindex("}")] for text in texts[1:]]
     end = texts[0].rindex("}")
     joined = "\n".join((texts[0][:end], *bodies, "}"))
-    return parse_liberty(joined, ", ".join(map(str, paths)))
+    return parse_liberty(joined, ", ".join(paths))
 
 
 def _units(group: Group) -> dict[str, object]:

@@ -62,13 +62,18 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return tuple(quoted or plain for quoted, plain in _ARGUMENT.findall(text))
 
 
+def without_comments(text: str) -> str:
+    """The text with its comments blank, every line where it was."""
+    return _COMMENT.sub(lambda match: "\n" * match.group().count("\n"), text)
+
+
 def parse_groups(text: str, source: str) -> Group:
     """The library group of a liberty text.
 
     Raises `DataError` naming `source`, the line, and the groups still open, when the text is not liberty
     or ends before its last brace.
     """
-    text = _COMMENT.sub(lambda match: "\n" * match.group().count("\n"), text)
+    text = without_comments(text)
     root = Group("file", ())
     stack = [root]
     position = 0

@@ -81,7 +81,7 @@ def synthesize_all(
     Equal plans run once. Raises as `synthesize`, for the first plan that fails.
     """
     ordered = list(plans)
-    distinct = {plan.digest: plan for plan in ordered}
+    distinct = {plan.digest: plan for plan in reversed(ordered)}
     with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
         futures = {
             digest: pool.submit(synthesize, plan, timeout_s=timeout_s, listen=listen)
