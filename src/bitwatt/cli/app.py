@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -51,7 +52,13 @@ def options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, and exit with its status."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    if status != DONE:
+        # Taking torch down takes an interpreter a second or two, which is not to be waited for after Ctrl-C.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

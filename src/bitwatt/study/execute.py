@@ -45,7 +45,7 @@ class Execution:
     def run(self, workers: int, work: Work, logs: Path, point_kept: Callable[[], object]) -> None:
         """Do all that is left, on that many processes; `point_kept` is called after each point."""
         left = self._left()
-        self._tell(Planned(len(left) + self._already, self._already, sum(stage.epochs for stage in left)))
+        self._tell(Planned(len(left) + self._already, self._already, sum(self._epochs(stage) for stage in left)))
         self._tell_time_left(workers)
         with Pool(min(workers, len(left)), work, logs) as pool:
             while True:
@@ -75,6 +75,10 @@ class Execution:
         if isinstance(stage, FloatStage) or self._store.program(stage):
             return None
         return stage.float_digest
+
+    def _epochs(self, stage: Stage) -> int:
+        """Epochs to train; none where the program is there and only costs are left."""
+        return 0 if isinstance(stage, PointStage) and self._store.program(stage) else stage.epochs
 
     def _begin(self, stage: Stage, pool: Pool) -> None:
         self._store.begin(stage)
@@ -126,7 +130,7 @@ class Execution:
             Left(
                 stage.digest,
                 self._needs(stage),
-                stage.epochs - self._epochs_done.get(stage.digest, 0),
+                self._epochs(stage) - self._epochs_done.get(stage.digest, 0),
                 stage.subject.network,
                 _rate_key(stage),
             )
