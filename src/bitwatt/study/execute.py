@@ -45,7 +45,8 @@ class Execution:
     def run(self, workers: int, work: Work, logs: Path, point_kept: Callable[[], object]) -> None:
         """Do all that is left, on that many processes; `point_kept` is called after each point."""
         left = self._left()
-        self._tell(Planned(len(left) + self._already, self._already, sum(self._epochs(stage) for stage in left)))
+        epochs = sum(self._epochs(stage) for stage in left)
+        self._tell(Planned(len(left) + self._already, self._already, epochs))
         self._tell_time_left(workers)
         with Pool(min(workers, len(left)), work, logs) as pool:
             while True:
