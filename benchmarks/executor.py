@@ -2,9 +2,9 @@
 
     python benchmarks/executor.py --network lenet alex --precision fixed8 binary --threads 1
 
-Plain float32 is the same network in PyTorch, channels-last, without gradients. Runs are timed in turn, float then
-program, so that a busy machine slows both; the figure is the median of the ratios of pairs. Beside it stands
-the carrier that needs no proof, the same network in float64 (`.double()`, channels-last).
+Plain float32 is the same network in PyTorch, channels-last, without gradients. Runs are timed in turn, float
+then program, so that a busy machine slows both; the figure is the median of the ratios of pairs. Beside it
+stands the carrier that needs no proof, the same network in float64 (`.double()`, channels-last).
 docs/performance.md has figures, and what was tried.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def main() -> None:
         for precision in options.precision:
             quantised = bw.quantize(net, precision, calibration=images).eval()
             program = bw.lower(quantised, images[:1], network=name)
-            runs[precision] = lambda program=program: program(images)  # type: ignore[misc]
+            runs[precision] = functools.partial(program, images)
             if options.explain:
                 print(f"{name} {precision}\n{explain(program)}", flush=True)
         for threads in options.threads:

@@ -1,7 +1,7 @@
 """Programs: a network as exact arithmetic, to be run, saved, costed and built.
 
-The operations and the types of their values need neither torch nor safetensors; what does is loaded when it is
-first used.
+The operations and the types of their values need neither torch nor safetensors; what does is loaded when it
+is first used.
 """
 
 from __future__ import annotations

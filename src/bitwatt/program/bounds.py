@@ -55,9 +55,7 @@ def hull(ranges: list[Range]) -> Range:
     return Range(min(r.low for r in ranges), max(r.high for r in ranges))
 
 
-def partial_sums(
-    weight: NDArray[np.generic], bias: NDArray[np.generic] | None, values: Range
-) -> list[Range]:
+def partial_sums(weight: NDArray[np.generic], bias: NDArray[np.generic] | None, values: Range) -> list[Range]:
     """For each output, where every partial sum lies, the whole sum included; see the module's docstring.
 
     weight: (outputs, ...); values: where the inputs lie.
@@ -74,7 +72,7 @@ def partial_sums(
 
 
 def value_ranges(program: Program) -> dict[str, tuple[Range, ...]]:
-    """Where the integers of each value lie: one range for all of it, or one for each channel of an accumulator.
+    """Where the integers of each value lie: one range for all, or one for each channel of an accumulator.
 
     The images, which are no integers, are left out; a float32 program has none at all and gives {}.
     """

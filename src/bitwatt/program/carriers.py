@@ -1,4 +1,4 @@
-"""In which floating-point arithmetic the integer sums of a layer are computed, and the proof that it is exact.
+"""In which floating-point arithmetic the integer sums of a layer are computed, and why that is exact.
 
 Floating point adds whole numbers exactly while no partial sum leaves +-2**24 (float32) or +-2**53 (float64).
 Where the sums of a layer can, the layer is computed as several *terms*, each of which provably cannot:
@@ -110,25 +110,22 @@ class Carrier:
         )
 
 
-def choose_carrier(op: ops.Weighted, values: Range, outputs_per_channel: int, inputs: int) -> Carrier:
+def choose_carrier(op: ops.Weighted, values: Range, positions: int, inputs: int) -> Carrier:
     """The cheapest exact way to compute the layer.
 
-    values: where the inputs lie. outputs_per_channel, inputs: elements for one image, for the cost.
+    values: where the inputs lie. positions: places of an output map (1 if fully connected), and inputs:
+    elements of the input; both for one image, for the cost.
     """
-    candidates = list(exact_carriers(op, values, outputs_per_channel, inputs))
-    return min(candidates, key=lambda carrier: carrier.cost)
+    return min(exact_carriers(op, values, positions, inputs), key=lambda carrier: carrier.cost)
 
 
-def exact_carriers(
-    op: ops.Weighted, values: Range, outputs_per_channel: int, inputs: int
-) -> Iterator[Carrier]:
+def exact_carriers(op: ops.Weighted, values: Range, positions: int, inputs: int) -> Iterator[Carrier]:
     """Every way known here to compute the layer exactly; at least one."""
     weight = op.weight.astype(np.int64)
     groups = op.groups if isinstance(op, ops.Conv2d) else 1
     channels = weight.shape[1] * groups
     whole = Piece(0, channels)
     bound = largest_magnitude(partial_sums(weight, op.bias, values))
-    positions = outputs_per_channel
     if bound <= LIMIT["float32"]:
         term = Term(whole, weight, 1, bound)
         yield Carrier("float32", "none", (term,), bound, _cost32((term,), positions, inputs))
@@ -206,7 +203,8 @@ def _three_products(weight: Weights, values: Range, bits: int) -> tuple[Term, ..
 def _weight_digits(weight: Weights, piece: Piece, values: Range) -> tuple[int, tuple[Term, ...]]:
     """w = sum of 2**(jm) w_j, the least significant first, within +-2**(m-1); m as wide as float64 allows."""
     for bits in range(24, 0, -1):
-        terms, rest = [], weight
+        terms: list[Term] = []
+        rest = weight
         while not terms or np.any(rest):
             upper = (rest + 2 ** (bits - 1)) >> bits
             terms.append(_term(rest - upper * 2**bits, piece, values, 1 << bits * len(terms)))
@@ -229,21 +227,21 @@ def _total(terms: tuple[Term, ...], bias: NDArray[np.generic] | None) -> int:
 # Costs in float32 multiply-accumulates of a good kernel; measured, see benchmarks/executor.py.
 _SWEEP = 12.0  # one element read and written by a pass of its own
 _FLOAT64 = 3.2  # a multiply-accumulate in float64, gathering of the window included
-_FLOAT64_COLUMN = 12.0  # a gathered element, spread over the outputs that use it
+_GATHER = 12.0  # one element of a window, copied
 
 
 def _cost32(terms: tuple[Term, ...], positions: int, inputs: int) -> float:
-    macs = sum(positions * term.weight.size for term in terms)
+    macs = sum(positions * int(term.weight.size) for term in terms)
     if len(terms) == 1:
         return float(macs)
-    outputs = positions * terms[0].weight.shape[0]
-    pieces = sum(inputs * (term.piece.stop - term.piece.start) for term in terms) / terms[0].weight.shape[1]
-    return macs + _SWEEP * (2 * outputs * len(terms) + pieces)
+    sums = positions * len(terms[0].weight) * len(terms)
+    pieces = 0 if all(term.piece.digit == "whole" for term in terms) else inputs * len(terms)
+    return float(macs) + _SWEEP * (2 * sums + pieces)
 
 
 def _cost64(terms: tuple[Term, ...], positions: int, inputs: int) -> float:
-    weight = terms[0].weight
-    macs = sum(positions * term.weight.size for term in terms)
-    columns = positions * prod(weight.shape[1:]) if weight.ndim > 2 else inputs
-    sums = positions * weight.shape[0]
-    return _FLOAT64 * macs + _FLOAT64_COLUMN * columns + _SWEEP * 2 * (sums * len(terms) + inputs)
+    outputs, *window = terms[0].weight.shape
+    macs = positions * outputs * prod(window) * len(terms)
+    gathered = positions * prod(window) if len(window) > 1 else 0
+    sums = positions * outputs * len(terms)
+    return float(_FLOAT64 * macs + _GATHER * gathered + _SWEEP * 2 * (sums + inputs))

@@ -1,4 +1,4 @@
-"""Adding the terms of a layer, and rounding the sums, in blocks small enough to stay in a processor's cache."""
+"""Adding the terms of a layer, and rounding the sums, in blocks that stay in a processor's cache."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ def evaluate(subject: Program | nn.Module, split: Split, *, batch: int = 256) ->
     images, labels = split.images, split.labels
     if len(images) == 0 or len(labels) != len(images):
         raise RequestError(
-            f"evaluate needs one or more images and as many labels; got {len(images)} images, {len(labels)} labels"
+            "evaluate needs one or more images and as many labels; "
+            f"got {len(images)} images and {len(labels)} labels"
         )
     if batch < 1:
         raise RequestError(f"batch must be at least 1, got {batch}")

@@ -1,7 +1,8 @@
 """A program executed fast, and exactly: on every input the same integers as `bitwatt.program.reference`.
 
-The arithmetic is floating point, wherever `bitwatt.program.bounds` proves that it cannot round; `explain` says
-for each layer which arithmetic that is and why. Everything runs on the processor, where the proofs hold.
+The arithmetic is floating point, where `bitwatt.program.bounds` proves that it cannot round; `explain` says
+for each layer which arithmetic that is and why. Everything runs on the processor (CPU), where the proofs
+hold.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def execute(program: Program, images: Tensor) -> Tensor:
         return float_order.execute(program, images).to(torch.float64)
     plan = plan_of(program)
     with exact_arithmetic():
-        parts = [_run(plan, batch)[program.output] for batch in images.split(BATCH)]
+        parts = [_run(plan, batch)[program.output] for batch in torch.split(images, BATCH)]
         scale = torch.tensor([2.0**e for e in program.types[program.output].exponent], dtype=torch.float64)
         logits = torch.cat(parts).to(torch.float64)
         logits *= scale.reshape(-1, *[1] * (logits.dim() - 2))
@@ -52,7 +53,7 @@ def trace(program: Program, images: Tensor) -> dict[str, Tensor]:
         return float_order.trace(program, images)
     plan = make_plan(program, fuse=False)
     with exact_arithmetic():
-        parts = [_run(plan, batch, keep=True) for batch in images.split(BATCH)]
+        parts = [_run(plan, batch, keep=True) for batch in torch.split(images, BATCH)]
     return {
         name: torch.cat([part[name] for part in parts]).to(torch.int64) for name in parts[0] if name != INPUT
     }
@@ -76,7 +77,7 @@ def plan_of(program: Program) -> Plan:
 
 
 def checked_images(program: Program, images: Tensor) -> Tensor:
-    """The images in float32 or float64 on the processor; `RequestError` where they are no input of the program."""
+    """The images in float32 or float64 on the processor; `RequestError` where they do not fit the program."""
     wanted = tuple(program.input_shape)
     if images.dim() != len(wanted) + 1 or tuple(images.shape[1:]) != wanted or len(images) == 0:
         raise RequestError(

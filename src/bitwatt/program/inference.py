@@ -85,6 +85,9 @@ def _output_type(op: Op, source: ValueType) -> ValueType:
 
 
 def _weighted(op: ops.Weighted, source: ValueType) -> ValueType:
+    axes = 4 if isinstance(op, ops.Conv2d) else 2
+    if op.weight.ndim != axes or op.weight.size == 0:
+        raise refusal(op, f"weights must have {axes} axes and at least one element, got {op.weight.shape}")
     outputs = op.weight.shape[0]
     if len(op.weight_exponent) not in (1, outputs):
         raise refusal(op, f"{len(op.weight_exponent)} weight exponents for {outputs} outputs")
@@ -112,7 +115,7 @@ def _check_numbers(op: ops.Weighted) -> None:
         if array is not None and array.dtype.kind not in "iu":
             raise refusal(op, f"{what} must be integers, got dtype {array.dtype}")
     if op.bias is not None and max(abs(int(b)) for b in op.bias.tolist()) > LARGEST_BIAS:
-        raise refusal(op, f"a bias is larger than 2**62; an accumulator has no room for it")
+        raise refusal(op, "a bias is larger than 2**62, which leaves an accumulator no room for the products")
     unit = op.weight_format.unit_exponent
     nearest = op.weight_format.quantize(np.ldexp(op.weight.astype(np.float64), unit))
     off = np.ldexp(nearest, -unit) != op.weight
@@ -149,6 +152,8 @@ def _connected(op: ops.Linear, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _convolved(op: ops.Conv2d, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if min(*op.stride, *op.dilation, op.groups) < 1 or min(op.padding) < 0:
+        raise refusal(op, "stride, dilation and groups must be at least 1, and padding at least 0")
     channels = op.weight.shape[1] * op.groups
     if len(shape) != 3 or shape[0] != channels:
         raise refusal(op, f"takes {channels} channels, got a value of shape {shape}")
@@ -166,6 +171,8 @@ def _convolved(op: ops.Conv2d, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _pooled(op: ops.Pool, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) != 3:
         raise refusal(op, f"pools maps of (channels, height, width), got shape {shape}")
+    if min(*op.kernel, *op.stride) < 1 or min(op.padding) < 0:
+        raise refusal(op, "kernel and stride must be at least 1, and padding at least 0")
     if any(2 * p > k for p, k in zip(op.padding, op.kernel, strict=True)):
         raise refusal(op, f"padding {op.padding} is more than half of kernel {op.kernel}")
     height, width = (

@@ -25,7 +25,7 @@ from bitwatt.program.inference import spread
 Kernel = Callable[[Tensor], Tensor]
 """A function of activations: integers held in floating point."""
 
-CHUNK = 2**20
+CHUNK = 2**19
 """Sums of one term that are made at once where there are several terms: these are read again to be added."""
 
 
@@ -110,13 +110,15 @@ def _float32(op: ops.Weighted, term: Term, scale: NDArray[np.float64], bias: Ten
         return lambda x: functional.linear(x, weight, bias)
     stride, padding, dilation, groups = op.stride, op.padding, op.dilation, op.groups
     weight = weight.contiguous(memory_format=torch.channels_last)
-    return lambda x: functional.conv2d(
-        x, weight, bias, stride, padding, dilation, groups
-    )
+    return lambda x: functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _float64(
-    op: ops.Weighted, carrier: Carrier, scale: NDArray[np.float64], combination: Combination, dtype: torch.dtype
+    op: ops.Weighted,
+    carrier: Carrier,
+    scale: NDArray[np.float64],
+    combination: Combination,
+    dtype: torch.dtype,
 ) -> Kernel:
     """Terms that differ in their weights alone: one product with all of them, side by side."""
     weights = [_scaled(term, scale) for term in carrier.terms]
@@ -127,7 +129,7 @@ def _float64(
 
     def connect(x: Tensor) -> Tensor:
         sums = functional.linear(x.to(torch.float64), together)
-        return combination.rows(list(sums.split(outputs, dim=1)), dtype)
+        return combination.rows(list(torch.split(sums, outputs, dim=1)), dtype)
 
     return connect
 

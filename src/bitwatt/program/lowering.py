@@ -90,15 +90,20 @@ class _Building:
         """Round the logits where they are wider than what leaves the tile, and check their order."""
         if self.flattened_from is not None and max(self.flattened_from[1:], default=1) > 1:
             self.refused.append(
-                f"the output: is a flattened map of {self.flattened_from}, whose elements the tile orders otherwise"
+                f"the output: is a flattened map of {self.flattened_from}, and the tile orders its elements "
+                "otherwise"
             )
-        last = self.made[-2] if len(self.made) > 1 and isinstance(self.made[-1], ops.Flatten) else self.made[-1]
+        last = (
+            self.made[-2] if len(self.made) > 1 and isinstance(self.made[-1], ops.Flatten) else self.made[-1]
+        )
         if self.refused or not isinstance(last, ops.Requantize) or last.format != Fixed(LOGIT_BITS):
             return
         position = self.made.index(last)
         probe = Program("probe", "", self.input_shape, tuple(self.made[: position + 1]))
         sums = hull(list(value_ranges(probe)[last.input]))
-        self.made[position] = ops.Requantize(last.name, last.input, last.format, (_fitting(sums.low, sums.high),))
+        self.made[position] = ops.Requantize(
+            last.name, last.input, last.format, (_fitting(sums.low, sums.high),)
+        )
 
     def _objection(self, layer: nn.Module, inputs: tuple[str, ...]) -> str | None:
         if inputs != (self.value,):
@@ -109,9 +114,8 @@ class _Building:
                 if bad:
                     return f"{bad} of {parameter.numel()} values of its {name} are NaN or infinite"
             if int(layer.input_exponent) != self.exponent:
-                return (
-                    f"its input has exponent {self.exponent}, and it was calibrated for {int(layer.input_exponent)}"
-                )
+                calibrated = int(layer.input_exponent)
+                return f"its input has exponent {self.exponent}, and it was calibrated for {calibrated}"
         return None
 
     def _append(self, path: str, layer: nn.Module) -> str | None:
@@ -151,20 +155,19 @@ class _Building:
         is_float = isinstance(layer.weight_format, Float32)
         weight, bias = _numbers(layer)
         if not is_float and bias is None and layer.bias is not None:
-            return (
-                f"a bias does not fit in 63 bits at its accumulator's exponents {layer.accumulator_exponent.tolist()}"
-            )
-        exponents = tuple(layer.weight_exponent.tolist())
+            exponents = layer.accumulator_exponent.tolist()
+            return f"a bias does not fit in 63 bits at its accumulator's exponents {exponents}"
+        scales = tuple(layer.weight_exponent.tolist())
         if isinstance(layer, QuantizedConv2d):
             self.made.append(
                 ops.Conv2d(
-                    path, self.last, weight, bias, layer.weight_format, exponents,
+                    path, self.last, weight, bias, layer.weight_format, scales,
                     layer.stride, layer.padding, layer.dilation, layer.groups,
                 )
             )  # fmt: skip
         else:
             weight = _channels_fastest(weight, self.flattened_from)
-            self.made.append(ops.Linear(path, self.last, weight, bias, layer.weight_format, exponents))
+            self.made.append(ops.Linear(path, self.last, weight, bias, layer.weight_format, scales))
         self.flattened_from = None
         if not is_float:
             reason = self._append_rounding(path, layer)
@@ -184,7 +187,7 @@ class _Building:
         self.exponent = int(layer.output_exponent)
         shifts = [self.exponent - int(e) for e in layer.accumulator_exponent]
         if any(shift not in SHIFTS for shift in shifts):
-            return f"its output's exponent is {self.exponent}, too far from its sums' {min(shifts)} to {max(shifts)}"
+            return f"its rounding would shift by {min(shifts)} to {max(shifts)} bits, too far"
         shift = tuple(shifts) if len(set(shifts)) > 1 else (shifts[0],)
         self.made.append(ops.Requantize(f"{path}/round", self.last, layer.output_format, shift))
         return None

@@ -104,8 +104,9 @@ class MaxPool2d:
 class AvgPool2d:
     """Sum of each window divided by its count, moved to the grid's nearest integer; exponent unchanged.
 
-    For fixed point that is the quotient rounded half to even; elsewhere ties go to the even code. The count is `torch.nn.AvgPool2d`'s: with count_include_pad the window clipped to the padded map, without
-    it the window clipped to the map. float32: the sum in window order (of what lies in the map) times the
+    For fixed point that is the quotient rounded half to even; elsewhere ties go to the even code. The count
+    is `torch.nn.AvgPool2d`'s: with count_include_pad the window clipped to the padded map, without it the
+    window clipped to the map. float32: the sum in window order (of what lies in the map) times the
     float32 nearest to 1 / count.
     """
 
@@ -141,7 +142,7 @@ OPS: dict[str, type[Op]] = {
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
-    """Length of a pooled axis, by PyTorch's rule: with ceil_mode no window may start beyond the left-padded map."""
+    """Length of a pooled axis, by PyTorch's rule: with ceil_mode no window starts beyond the padded map."""
     span = size + 2 * padding - kernel
     out = (-(-span // stride) if ceil_mode else span // stride) + 1
     if ceil_mode and (out - 1) * stride >= size + padding:

@@ -1,6 +1,6 @@
 """From a program to the steps that compute it fast: which operations are fused, and in what arithmetic.
 
-A layer with weights, its rounding, its ReLU and a max pooling become one step. Rounding and ReLU are monotone,
+A layer with weights, its rounding, its ReLU and max pooling become one step. Rounding and ReLU are monotone,
 so that the largest of a window may be taken before them, of fewer elements then; the shift of the rounding is
 folded into the weights, exactly, as it is a power of two. Activations stay integers held in floating point.
 """
@@ -102,9 +102,7 @@ def _weighted_step(
             lambda x: clip_(round_(pooled(sums(x)), format).to(dtype), format, relu),
         )
     rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
-    return Step(
-        tail[-1].name, op.input, in_chunks(lambda x: clip_(pooled(rounded(x)), format, relu), size)
-    )
+    return Step(tail[-1].name, op.input, in_chunks(lambda x: clip_(pooled(rounded(x)), format, relu), size))
 
 
 def storage(format: Format, values: Range) -> torch.dtype:
@@ -119,9 +117,7 @@ def clip_(rounded: Tensor, format: Format, relu: bool) -> Tensor:
     return rounded.clamp_(0 if relu else format.smallest_integer, format.largest_integer)
 
 
-def _simple(
-    op: ops.Op, program: Program, ranges: dict[str, tuple[Range, ...]]
-) -> Callable[[Tensor], Tensor]:
+def _simple(op: ops.Op, program: Program, ranges: dict[str, tuple[Range, ...]]) -> Callable[[Tensor], Tensor]:
     match op:
         case ops.Quantize():
             return _quantizer(op, ranges[op.name][0])
@@ -154,5 +150,5 @@ def _quantizer(op: ops.Quantize, values: Range) -> Callable[[Tensor], Tensor]:
 
 
 def flatten(x: Tensor) -> Tensor:
-    """(count, channels, height, width) to (count, height * width * channels): a view where channels are last."""
+    """(count, channels, height, width) to (count, height * width * channels): a view if channels are last."""
     return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x

@@ -29,9 +29,9 @@ def _largest_of_each(x: Tensor, axis: int, kernel: int) -> Tensor:
     """Maximum over runs of `kernel` along an axis whose length is a multiple of it."""
     if kernel == 1:
         return x
-    columns = x.unflatten(axis, (-1, kernel)).unbind(axis + 1)
-    largest = torch.maximum(columns[0], columns[1])
-    for column in columns[2:]:
+    first, second, *others = torch.unflatten(x, axis, (-1, kernel)).unbind(axis + 1)
+    largest = torch.maximum(first, second)
+    for column in others:
         torch.maximum(largest, column, out=largest)
     return largest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bitwatt.errors import RequestError
 from bitwatt.formats import Float32
 from bitwatt.program.inference import INPUT, ValueType, infer_types
 from bitwatt.program.ops import Op
@@ -25,7 +26,7 @@ class Program:
     """Operations in execution order; each reads earlier values and is named after the value it makes.
 
     Raises `RequestError` where an operation reads a value that is not there, shapes do not fit, or an
-    accumulator is read by anything but one `Requantize`.
+    accumulator is read by anything but one `Requantize`, and for lanes that are no power of two.
     """
 
     network: str
@@ -39,6 +40,8 @@ class Program:
     """Type of every value, by name."""
 
     def __post_init__(self) -> None:
+        if self.lanes < 1 or self.lanes & (self.lanes - 1):
+            raise RequestError(f"lanes must be a power of two, got {self.lanes}")
         object.__setattr__(self, "types", infer_types(self.input_shape, self.ops))
 
     @property
@@ -52,9 +55,9 @@ class Program:
         return isinstance(self.types[self.output].format, Float32)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of images (count, *input_shape): float64 (count, classes), each exactly integer * 2**exponent.
+        """Logits of images (count, *input_shape): float64 (count, classes), each integer * 2**exponent.
 
-        Raises `RequestError` for a wrong shape or for NaN in the images.
+        They are exact, and on the processor. Raises `RequestError` for a wrong shape or NaN in the images.
         """
         from bitwatt.program.executor import execute
 

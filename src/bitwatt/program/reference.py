@@ -1,7 +1,7 @@
 """A program executed plainly, in whole numbers: the specification of what every other execution must give.
 
-Arrays are of int64, or of Python integers (dtype object) where int64 could overflow. Maps are (count, channels,
-height, width). Slow on purpose: one short function an operation, and no trick that needs a proof. float32
+Arrays are of int64, or of Python integers (dtype object) where int64 could overflow. Maps are (count,
+channels, height, width). Slow on purpose: one short function an operation, no trick that needs proof. float32
 programs are in `bitwatt.program.reference_float32`.
 """
 
@@ -27,7 +27,8 @@ def logits(program: Program, images: ArrayLike) -> NDArray[np.float64]:
     """
     integers = trace(program, images)[program.output].astype(np.float64)
     exponent = np.array(program.types[program.output].exponent)
-    return np.ldexp(integers, exponent.reshape(-1, *[1] * (integers.ndim - 2)))
+    scaled: NDArray[np.float64] = np.ldexp(integers, exponent.reshape(-1, *[1] * (integers.ndim - 2)))
+    return scaled
 
 
 def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
@@ -69,7 +70,8 @@ def convolve(op: ops.Conv2d, x: Integers) -> Integers:
     down, across = op.stride
     x = padded(x, op.padding)
     made = [
-        ops.convolved_size(x.shape[2 + a], (height, width)[a], op.stride[a], 0, op.dilation[a]) for a in (0, 1)
+        ops.convolved_size(x.shape[2 + a], (height, width)[a], op.stride[a], 0, op.dilation[a])
+        for a in (0, 1)
     ]
     sums = np.zeros((x.shape[0], outputs, *made), dtype=x.dtype)
     if op.bias is not None:
@@ -96,7 +98,7 @@ def padded(x: Integers, padding: ops.Pair) -> Integers:
 def connect(op: ops.Linear, x: Integers) -> Integers:
     """x @ weight.T + bias."""
     x = _wide_enough(op, x)
-    sums = x @ op.weight.T.astype(x.dtype)
+    sums: Integers = x @ op.weight.T.astype(x.dtype)
     return sums if op.bias is None else sums + op.bias.astype(x.dtype)
 
 
@@ -116,17 +118,19 @@ def requantize(op: ops.Requantize, sums: Integers) -> Integers:
 
 def max_pool(op: ops.MaxPool2d, x: Integers) -> Integers:
     """The largest integer of each window."""
-    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=x.dtype)
-    for place, window, _ in windows(op, x):
-        result[:, :, *place] = window.max(axis=(2, 3))
+    height, width = x.shape[2:]
+    result = np.empty((*x.shape[:2], *pooled_shape(op, height, width)), dtype=x.dtype)
+    for place, rows, columns, _ in windows(op, height, width):
+        result[:, :, *place] = x[:, :, rows, columns].max(axis=(2, 3))
     return result
 
 
 def average_pool(op: ops.AvgPool2d, x: Integers, format: Format) -> Integers:
     """The sum of each window over its count, moved to the grid."""
-    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=x.dtype)
-    for place, window, count in windows(op, x):
-        total = window.sum(axis=(2, 3))
+    height, width = x.shape[2:]
+    result = np.empty((*x.shape[:2], *pooled_shape(op, height, width)), dtype=x.dtype)
+    for place, rows, columns, count in windows(op, height, width):
+        total = x[:, :, rows, columns].sum(axis=(2, 3))
         result[:, :, *place] = nearest(total, np.full_like(total, count), format)
     return result
 
@@ -136,34 +140,35 @@ def flatten(x: Integers) -> Integers:
     return np.moveaxis(x, 1, -1).reshape(x.shape[0], -1)
 
 
-Place = tuple[int, int]
+Window = tuple[tuple[int, int], slice, slice, int]
+"""A place of the pooled map; rows and columns of its window that lie in the map; torch's count."""
 
 
-def windows(op: ops.Pool, x: Integers) -> Iterator[tuple[Place, Integers, int]]:
-    """For each place of the pooled map: the part of its window that lies in the map, and torch's count."""
-    height, width = x.shape[2:]
-    for place in product(*(range(length) for length in pooled_shape(op, x))):
-        (top, bottom, tall), (left, right, wide) = (
-            _span(op, axis, place[axis], (height, width)[axis]) for axis in (0, 1)
-        )
-        window = x[:, :, top:bottom, left:right]
-        counts_padding = isinstance(op, ops.AvgPool2d) and op.count_include_pad
-        yield place, window, tall * wide if counts_padding else (bottom - top) * (right - left)
+def windows(op: ops.Pool, height: int, width: int) -> Iterator[Window]:
+    """The windows of a map, row by row."""
+    counts_padding = isinstance(op, ops.AvgPool2d) and op.count_include_pad
+    tall, wide = pooled_shape(op, height, width)
+    for row, column in product(range(tall), range(wide)):
+        rows, rows_padded = _span(op, 0, row, height)
+        columns, columns_padded = _span(op, 1, column, width)
+        inside = (rows.stop - rows.start) * (columns.stop - columns.start)
+        yield (row, column), rows, columns, rows_padded * columns_padded if counts_padding else inside
 
 
-def _span(op: ops.Pool, axis: int, place: int, size: int) -> tuple[int, int, int]:
-    """Where a window starts and ends within the map, and its length clipped to the padded map."""
+def _span(op: ops.Pool, axis: int, place: int, size: int) -> tuple[slice, int]:
+    """Where a window lies within the map, and its length clipped to the padded map."""
     start = place * op.stride[axis] - op.padding[axis]
     end = min(start + op.kernel[axis], size + op.padding[axis])
-    return max(start, 0), min(end, size), end - start
+    return slice(max(start, 0), min(end, size)), end - start
 
 
-def pooled_shape(op: ops.Pool, x: Integers) -> tuple[int, int]:
+def pooled_shape(op: ops.Pool, height: int, width: int) -> tuple[int, int]:
     """Height and width of the pooled map."""
-    height, width = (
-        ops.pooled_size(x.shape[2 + a], op.kernel[a], op.stride[a], op.padding[a], op.ceil_mode) for a in (0, 1)
+    tall, wide = (
+        ops.pooled_size((height, width)[a], op.kernel[a], op.stride[a], op.padding[a], op.ceil_mode)
+        for a in (0, 1)
     )
-    return height, width
+    return tall, wide
 
 
 def _format(program: Program, op: ops.Op) -> Format:

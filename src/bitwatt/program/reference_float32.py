@@ -1,7 +1,7 @@
 """A float32 program executed plainly: the specification of `bitwatt.program.float_order`, every bit of it.
 
-Maps are (count, channels, height, width), numpy float32. Each operation of the tile rounds to float32, and then
-makes zero, of its sign, of what is subnormal.
+Maps are (count, channels, height, width), numpy float32. Each operation of the tile rounds to float32, and
+then makes zero, of its sign, of what is subnormal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitwatt.program import ops
 from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
-from bitwatt.program.reference import flatten, pooled_shape, windows
+from bitwatt.program.reference import flatten, padded, pooled_shape, windows
 
 Floats = NDArray[np.float32]
 
@@ -60,9 +60,7 @@ def neurons(
     return np.stack(made, axis=-1)
 
 
-def neuron(
-    inputs: Floats, weight: NDArray[np.generic], bias: np.generic | None, lanes: int
-) -> Floats:
+def neuron(inputs: Floats, weight: NDArray[np.generic], bias: np.generic | None, lanes: int) -> Floats:
     """One output: products, a tree for each group of lanes, the accumulator, the bias."""
     window = weight.shape[0]
     products = np.zeros((*inputs.shape[:-1], -(-window // lanes) * lanes), dtype=np.float32)
@@ -77,14 +75,14 @@ def neuron(
         accumulator = group if accumulator is None else flushed(accumulator + group)
     if accumulator is None:
         raise ValueError("a neuron needs at least one input")
-    return accumulator if bias is None else flushed(accumulator + flushed(np.float32(bias)))
+    return accumulator if bias is None else flushed(accumulator + flushed(np.asarray(bias, np.float32)))
 
 
 def convolve(op: ops.Conv2d, x: Floats, lanes: int) -> Floats:
     """Each window flattened kernel row by kernel row, column by column, channels fastest."""
     outputs, taken, tall, wide = op.weight.shape
-    (top, left), (down, across) = op.padding, op.stride
-    x = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    down, across = op.stride
+    x = padded(x, op.padding)
     rows, columns = (
         ops.convolved_size(x.shape[2 + a], (tall, wide)[a], op.stride[a], 0, op.dilation[a]) for a in (0, 1)
     )
@@ -106,9 +104,10 @@ def convolve(op: ops.Conv2d, x: Floats, lanes: int) -> Floats:
 
 def pool(op: ops.Pool, x: Floats) -> Floats:
     """Largest (of equals the first), or the sum in window order times the float32 nearest to 1 / count."""
-    result = np.empty((*x.shape[:2], *pooled_shape(op, x)), dtype=np.float32)
-    for place, window, count in windows(op, x):
-        elements = window.reshape(*window.shape[:2], -1)
+    height, width = x.shape[2:]
+    result = np.empty((*x.shape[:2], *pooled_shape(op, height, width)), dtype=np.float32)
+    for place, rows, columns, count in windows(op, height, width):
+        elements = x[:, :, rows, columns].reshape(*x.shape[:2], -1)
         made = elements[..., 0]
         for index in range(1, elements.shape[-1]):
             element = elements[..., index]

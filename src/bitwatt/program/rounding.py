@@ -27,7 +27,7 @@ def nearest(numerator: Integers, denominator: Integers, format: Format) -> Integ
     if isinstance(format, Fixed):
         # In two's complement the code is even where the integer is.
         rounded = half_even(numerator, denominator)
-        return np.clip(rounded, format.smallest_integer, format.largest_integer)
+        return np.asarray(np.clip(rounded, format.smallest_integer, format.largest_integer))
     table, upper_is_even = _grid(format)
     result = np.empty_like(numerator)
     for d in np.unique(denominator):
@@ -47,11 +47,11 @@ def half_even(numerator: Integers, denominator: Integers) -> Integers:
     floor = numerator // denominator
     remainder = numerator - floor * denominator
     up = (remainder * 2 > denominator) | ((remainder * 2 == denominator) & (floor % 2 == 1))
-    return floor + up.astype(floor.dtype)
+    return np.asarray(floor + up.astype(floor.dtype))
 
 
 def shifted(values: Integers, shift: Integers) -> tuple[Integers, Integers]:
-    """values * 2**-shift as numerator and denominator of the same shape; shift is broadcast against values."""
+    """values * 2**-shift as numerator and denominator, both of values' shape; shift is broadcast."""
     shifts = np.broadcast_to(shift, values.shape)
     widest = int(np.abs(shifts).max(initial=0))
     if values.dtype == object or int(np.abs(values).max(initial=0)).bit_length() + widest > 60:
@@ -69,7 +69,7 @@ def nearest_integer(value: int, shift: int, format: Format) -> int:
 
 @lru_cache(maxsize=64)
 def _grid(format: Format) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The format's integers, ascending, and for each pair of neighbours whether the upper one's code is even."""
+    """The format's integers, ascending; of each pair of neighbours, whether the upper one's code is even."""
     codes = format.codes()
     integers = format.integers(codes)
     order = np.argsort(integers, kind="stable")

@@ -46,5 +46,5 @@ def rounded_to_odd(high: Tensor, low: Tensor, width: int, shift: Tensor) -> Tens
 
 
 def power_of_two(exponent: Tensor) -> Tensor:
-    """2**exponent in float64, exact (the library's `pow` and `ldexp` need not be). Exponents -1022 to 1023."""
+    """2**exponent in float64, exact (the library's `pow` need not be). Exponents -1022 to 1023."""
     return ((exponent + 1023) << 52).view(torch.float64)

@@ -68,11 +68,11 @@ def grid_integers(draw: Draw, format: Format, shape: tuple[int, ...]) -> NDArray
         case "gaussian":
             reals = random.normal(0, max(high / 3, 1), shape)
         case "sparse":
-            reals = random.integers(low, high, shape, endpoint=True) * (random.random(shape) < 0.2)
+            reals = random.uniform(low, high, shape) * (random.random(shape) < 0.2)
         case _:
-            reals = random.integers(low, high, shape, endpoint=True)
+            reals = random.uniform(low, high, shape)
     unit = format.unit_exponent
-    return np.ldexp(format.quantize(np.ldexp(reals.astype(np.float64), unit)), -unit).astype(np.int64)
+    return np.ldexp(format.quantize(np.ldexp(reals, unit)), -unit).astype(np.int64)
 
 
 @dataclass
@@ -176,8 +176,8 @@ def _parameters(
     random = np.random.default_rng(chain.pick(0, 2**32 - 1))
     with_bias = chain.draw(st.booleans())
     if isinstance(weights, Float32):
-        bias = float_numbers(chain.draw, shape[:1]) if with_bias else None
-        return float_numbers(chain.draw, shape), bias, (0,)
+        offsets = float_numbers(chain.draw, shape[:1]) if with_bias else None
+        return float_numbers(chain.draw, shape), offsets, (0,)
     weight = grid_integers(chain.draw, weights, shape)
     largest = chain.draw(st.sampled_from((1, 1000, 2**31, 2**62)))
     bias = random.integers(-largest, largest, shape[:1], endpoint=True) if with_bias else None
@@ -190,7 +190,8 @@ def _shift(
     """A shift that brings sums to about the size of the format, or any other; for all channels or each."""
     outputs = op.weight.shape[0]
     fan_in = op.weight.size // outputs
-    largest = int(np.abs(op.weight).max()) * int(max(abs(activations.smallest_integer), activations.largest_integer))
+    widest = max(-activations.smallest_integer, activations.largest_integer)
+    largest = max(abs(int(op.weight.min())), int(op.weight.max())) * widest
     typical = (largest * fan_in + 1).bit_length() - format.largest_integer.bit_length()
     near = st.integers(typical - 6, typical + 2)
     shifts = st.one_of(near, near, near, st.integers(SHIFTS.start, SHIFTS.stop - 1))
@@ -226,7 +227,7 @@ def _pool(chain: _Chain, name: str, kind: str) -> None:
 
 
 def float_numbers(draw: Draw, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """float32 numbers of one of several kinds: ordinary, of every size, near the subnormal, zeros of both signs."""
+    """float32 numbers: ordinary, of every size, near the subnormal, or often zeros of both signs."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     numbers = random.normal(size=shape)
     match draw(st.sampled_from(("ordinary", "ordinary", "every size", "tiny", "zeros"))):
