@@ -29,7 +29,9 @@ def control_block(rows: int) -> Block:
         top="control",
         clock="clk",
         stimulus=_recorded(Control(rows), depth),
-        description=f"a layer of {_OUTER} groups x {_INNER} positions x {depth} rows, weights stay, streams ready",
+        description=(
+            f"a layer of {_OUTER} groups x {_INNER} positions x {depth} rows, weights stay, streams ready"
+        ),
         warmup=2,
     )
 
@@ -67,6 +69,8 @@ def _recorded(control: Control, depth: int) -> dict[str, np.ndarray[Any, np.dtyp
     simulator.add_clock(1e-9)
     simulator.add_testbench(bench)
     simulator.run()
-    return {
-        name: np.array(column, dtype=object if max(column) >= 2**63 else np.int64) for name, column in words.items()
-    }
+    return {name: np.array(column, dtype=_holding(column)) for name, column in words.items()}
+
+
+def _holding(words: list[int]) -> type:
+    return object if max(words) >= 2**63 else np.int64

@@ -38,7 +38,7 @@ def pipeline_stages(precision: Precision, synapses: int = 16) -> dict[str, int]:
 
 
 def latency_cycles(precision: Precision, synapses: int = 16, pooling: Pooling = Pooling.NONE) -> int:
-    """Cycles from that in which the last rows of a window are addressed to that in which its result is written.
+    """Cycles from the one in which a window's last rows are addressed to the one that writes its result.
 
     Written at the end of that cycle. Raises as `pipeline_stages`.
     """

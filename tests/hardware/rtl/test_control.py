@@ -97,7 +97,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_reads_the_rows_the_loops_name(case):
-    rows, outer, inner, depth, window, bin_hold, sb_hold = case
+    _, outer, inner, depth, window, bin_hold, sb_hold = case
     steps, cycles = run(*case)
     assert [s[0] for s in steps] == list(expected_rows(outer, inner, depth, bin_hold))
     assert [s[1] for s in steps] == list(expected_rows(outer, inner, depth, sb_hold))
