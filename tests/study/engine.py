@@ -12,10 +12,11 @@ from bitwatt.study.collect import collect
 from bitwatt.study.events import Event, Listener, Notice
 from bitwatt.study.execute import Execution
 from bitwatt.study.lock import folder_lock
+from bitwatt.study.opening import open_store
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.results import DataRecord, Results, write_results
 from bitwatt.study.stages import Stages, Subject
-from bitwatt.study.store import Store, open_store
+from bitwatt.study.store import Store
 from bitwatt.study.worker import Work
 from bitwatt.training import Recipe
 

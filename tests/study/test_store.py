@@ -18,9 +18,10 @@ from engine import DATA, PLAN, run_engine
 from bitwatt.errors import BitwattError, RequestError
 from bitwatt.study.artifacts import FolderArtifacts, read_artifact
 from bitwatt.study.lock import FolderInUse, folder_lock
+from bitwatt.study.opening import open_store
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.run import make_writable
-from bitwatt.study.store import masked, open_store
+from bitwatt.study.storage_errors import masked
 
 OTHER = PLAN.model_copy(update={"name": "other-toys"})
 

@@ -16,10 +16,10 @@ from bitwatt.study.events import Event, Listener, Notice, as_json
 from bitwatt.study.execute import Execution
 from bitwatt.study.expand import expand
 from bitwatt.study.lock import folder_lock
+from bitwatt.study.opening import open_store
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.preflight import check_plan
 from bitwatt.study.results import Results, write_results
-from bitwatt.study.store import open_store
 from bitwatt.study.work import do_stage
 from bitwatt.study.worker import Work
 

@@ -6,33 +6,20 @@ A float stage is an attribute of Optuna's study, a point a trial (values: accura
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import bitwatt
-from bitwatt.errors import BitwattError, RequestError
 from bitwatt.formats import parse_precision
-from bitwatt.study.artifacts import ArtifactStore, FolderArtifacts, read_artifact, sha256
+from bitwatt.study.artifacts import ArtifactStore, read_artifact, sha256
 from bitwatt.study.stages import FloatStage, PointStage, Stage
+from bitwatt.study.storage_errors import storage_errors
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
-
-    from bitwatt.study.plan import StudyPlan
-
-STORE_SCHEMA = 1
-"""Version of what is written below; a store of another version is refused."""
-
-_HEADER = "bitwatt"
-_METRICS = ["accuracy", "energy_j"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +32,13 @@ class Kept:
 
 
 class Store:
-    """An open study. Make one with `open_store`."""
+    """An open study. `bitwatt.study.opening.open_store` makes one."""
 
-    def __init__(self, study: Study, artifacts: ArtifactStore) -> None:
+    def __init__(self, study: Study, artifacts: ArtifactStore, url: str | None = None) -> None:
         self._study = study
+        self._url = url
         self.artifacts = artifacts
-        with _storage_errors():
+        with storage_errors(self._url):
             attributes = study.user_attrs
             trials = study.get_trials(deepcopy=False)
         self._floats = {
@@ -139,7 +127,7 @@ class Store:
                 "training_digest": stage.training_digest,
             },
         )
-        with _storage_errors():
+        with storage_errors(self._url):
             self._study.add_trial(trial)
             self._running[stage.digest] = self._study.get_trials(deepcopy=False)[-1].number
 
@@ -147,7 +135,7 @@ class Store:
         """Keep a finished stage: what it found, and the bytes of its weights or program."""
         suffix = "float.safetensors" if isinstance(stage, FloatStage) else f"{stage.precision}.bitwatt"
         name = f"{stage.subject.network}-seed{stage.seed}-{suffix}".replace(":", "_").replace("/", "_")
-        with _storage_errors():
+        with storage_errors(self._url):
             kept = Kept(dict(record), self._upload(stage, name, content), sha256(content))
             as_json = {"record": kept.record, "artifact_id": kept.artifact_id, "sha256": kept.sha256}
             if isinstance(stage, FloatStage):
@@ -172,7 +160,7 @@ class Store:
         if isinstance(stage, FloatStage):
             return
         number = self._running.pop(stage.digest)
-        with _storage_errors():
+        with storage_errors(self._url):
             self._set_trial_attr(number, "failure", reason)
             self._set_trial_attr(number, "traceback", traceback)
             self._study.tell(number, state=TrialState.FAIL)
@@ -184,14 +172,14 @@ class Store:
         planned = {point.digest for point in points}
         for digest in self._running.keys() - planned:
             number = self._running.pop(digest)
-            with _storage_errors():
+            with storage_errors(self._url):
                 self._set_trial_attr(number, "failure", "stopped, and no longer part of the plan")
                 self._study.tell(number, state=TrialState.FAIL)
 
     def keep_seconds(self, key: str, seconds: float) -> None:
         """Remember what an epoch took."""
         self.seconds[key] = seconds
-        with _storage_errors():
+        with storage_errors(self._url):
             self._study.set_user_attr("epoch_seconds", self.seconds)
 
     def _upload(self, stage: Stage, name: str, content: bytes) -> str:
@@ -211,133 +199,6 @@ class Store:
 
     def _set_trial_attr(self, number: int, name: str, value: object) -> None:
         self._trial(number).set_user_attr(name, value)
-
-
-def open_store(folder: Path, plan: StudyPlan, data_digest: str, url: str | None = None) -> Store:
-    """Open the study of `plan` in `folder`, or start it.
-
-    url: an SQLAlchemy URL of the database; SQLite in the folder by default. Raises `RequestError` for a
-    folder that holds another study or one of another schema, `BitwattError` for a database that cannot be
-    reached.
-    """
-    header = {
-        "schema": STORE_SCHEMA,
-        "version": bitwatt.__version__,
-        "study": plan.name,
-        "networks": list(plan.networks),
-        "data": plan.data,
-        "data_sha256": data_digest,
-    }
-    import optuna
-
-    artifacts = FolderArtifacts(folder / "artifacts")
-    artifacts.sweep()
-    with _storage_errors(url):
-        storage = _connect(folder, url)
-        study = _open_study(storage, plan.name, folder if url is None else None)
-        found = study.user_attrs.get(_HEADER)
-        where = f"the folder '{folder}'" if url is None else masked(url)
-        if found is None and study.get_trials(deepcopy=False):
-            raise RequestError(
-                f"{where} holds an Optuna study named '{plan.name}' that bitwatt did not make. "
-                "Choose another folder with --out"
-            )
-        if found is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(_METRICS)
-            study.set_user_attr("plan", plan.as_json())
-            study.set_user_attr(_HEADER, header)
-        else:
-            _check_header(where, found, header)
-            study.set_user_attr("plan", plan.as_json())
-    return Store(study, artifacts)
-
-
-def _connect(folder: Path, url: str | None) -> BaseStorage:
-    import optuna
-    from optuna.storages import RDBStorage
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return RDBStorage(url or f"sqlite:///{(folder / 'study.db').resolve()}")
-
-
-def _open_study(storage: BaseStorage, name: str, folder: Path | None) -> Study:
-    import optuna
-
-    present = optuna.get_all_study_names(storage)
-    if folder is not None and present and name not in present:
-        raise RequestError(
-            f"the folder '{folder}' holds another study, {_listing(present)}; this one is '{name}'. "
-            "Choose another folder with --out"
-        )
-    # Hypervolumes and suggestions are never asked for here; the sampler only has to exist.
-    return optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=["maximize", "minimize"],
-        load_if_exists=True,
-        sampler=optuna.samplers.RandomSampler(seed=0),
-    )
-
-
-def _listing(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
-
-
-def _check_header(where: str, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
-    if found.get("schema") != header["schema"]:
-        raise RequestError(
-            f"{where} was written by bitwatt {found.get('version')} with store schema {found.get('schema')}; "
-            f"this is bitwatt {header['version']}, which reads schema {header['schema']}. "
-            "Use that version, or choose another folder with --out"
-        )
-    for key, what in (("data", "data"), ("data_sha256", "data with SHA-256")):
-        if found.get(key) != header[key]:
-            raise RequestError(
-                f"{where} holds another study: it is of {what} '{found.get(key)}', this one of "
-                f"'{header[key]}'. Choose another folder with --out"
-            )
-
-
-def masked(url: str) -> str:
-    """An SQLAlchemy URL without its password, for people to read."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "the given storage URL"
-
-
-@contextmanager
-def _storage_errors(url: str | None = None) -> Iterator[None]:
-    """Turn what a database throws into one sentence. Never prints credentials."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    where = f"the study's database, {masked(url) if url else 'study.db in the folder'},"
-    try:
-        yield
-    except (ArgumentError, ImportError) as error:
-        raise RequestError(
-            f"{where} cannot be used: {_first_line(error)}. A URL reads DIALECT://USER@HOST/DATABASE, "
-            "and its driver must be installed"
-        ) from None
-    except (StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        raise BitwattError(
-            f"{where} cannot be read or written: {_first_line(cause)}. "
-            "Is the disk full, the server down, or the file damaged? What is finished is kept; "
-            "run again to go on"
-        ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(getattr(error, "orig", None) or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _kept(value: Mapping[str, Any]) -> Kept:
