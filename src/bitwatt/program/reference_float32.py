@@ -81,24 +81,25 @@ def neuron(inputs: Floats, weight: NDArray[np.generic], bias: np.generic | None,
 def convolve(op: ops.Conv2d, x: Floats, lanes: int) -> Floats:
     """Each window flattened kernel row by kernel row, column by column, channels fastest."""
     outputs, taken, tall, wide = op.weight.shape
-    down, across = op.stride
     x = padded(x, op.padding)
     rows, columns = (
         ops.convolved_size(x.shape[2 + a], (tall, wide)[a], op.stride[a], 0, op.dilation[a]) for a in (0, 1)
     )
     result = np.empty((x.shape[0], outputs, rows, columns), dtype=np.float32)
     share = outputs // op.groups
-    for group, row, column in product(range(op.groups), range(rows), range(columns)):
-        vertical = slice(row * down, row * down + op.dilation[0] * (tall - 1) + 1, op.dilation[0])
-        horizontal = slice(column * across, column * across + op.dilation[1] * (wide - 1) + 1, op.dilation[1])
-        window = x[:, group * taken : (group + 1) * taken, vertical, horizontal]
+    for group in range(op.groups):
         mine = slice(group * share, (group + 1) * share)
-        result[:, mine, row, column] = neurons(
-            window.transpose(0, 2, 3, 1).reshape(x.shape[0], -1),
-            op.weight[mine].transpose(0, 2, 3, 1).reshape(share, -1),
-            None if op.bias is None else op.bias[mine],
-            lanes,
-        )
+        inputs = x[:, group * taken : (group + 1) * taken]
+        flattened = np.empty((x.shape[0], rows, columns, tall * wide * taken), dtype=np.float32)
+        for row, column in product(range(rows), range(columns)):
+            top, left = row * op.stride[0], column * op.stride[1]
+            vertical = slice(top, top + op.dilation[0] * (tall - 1) + 1, op.dilation[0])
+            horizontal = slice(left, left + op.dilation[1] * (wide - 1) + 1, op.dilation[1])
+            window = inputs[:, :, vertical, horizontal].transpose(0, 2, 3, 1)
+            flattened[:, row, column] = window.reshape(x.shape[0], -1)
+        weight = op.weight[mine].transpose(0, 2, 3, 1).reshape(share, -1)
+        made = neurons(flattened, weight, None if op.bias is None else op.bias[mine], lanes)
+        result[:, mine] = np.moveaxis(made, -1, 1)
     return result
 
 
