@@ -1,7 +1,7 @@
 """Folders that are costly to make, kept on disk by the digest of all that decides what is in them.
 
-Several processes may share them: each makes a folder of its own and renames it into place. Every file's digest
-is kept beside it and checked before use.
+Several processes may share them: each makes a folder of its own and renames it into place. The digests of a
+folder's files are kept in it and checked before use.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Co-simulation: a whole network on the tile's RTL, against the program, bit for bit and cycle for cycle.
 
 Each layer reads what the tile itself made of the layer before; only quantising the images, flattening, and
-gathering windows is done outside, as by any host (`bitwatt.hardware.passes`). It stops at the first layer that
-differs, and keeps a waveform of the image that shows it.
+gathering windows is done outside, as by any host (`bitwatt.hardware.passes`). It stops at the first layer
+that differs, and keeps a waveform of the image that shows it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Values = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Difference:
-    """The first element at which the tile and the program differ; position is that within one image's result."""
+    """The first element at which the tile and the program differ; position: within one image's result."""
 
     image: int
     position: tuple[int, ...]

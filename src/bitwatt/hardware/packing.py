@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitwatt.hardware.passes import Descriptor, TilePass
 from bitwatt.hardware.pooling import divisor_bits, divisor_word
-from bitwatt.hardware.rtl.tile import LAYER_DESCRIPTOR
+from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR
 from bitwatt.hardware.streams import Bytes, RowStream, Words, pack, row_bytes, unpack
 from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
 

@@ -117,8 +117,8 @@ def schedule(program: Program, tile: Tile) -> Schedule:
         )
     if program.is_float and program.lanes != tile.synapses:
         raise RequestError(
-            f"the program adds {program.lanes} lanes at once, in an order that rounds differently from that of "
-            f"the tile's {tile.synapses} synapses: build Tile(..., synapses={program.lanes})"
+            f"the program adds {program.lanes} lanes at once, which rounds differently from the tile's "
+            f"{tile.synapses} synapses: build Tile(..., synapses={program.lanes})"
         )
     return schedule_work(workload(program), tile)
 

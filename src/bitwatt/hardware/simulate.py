@@ -60,7 +60,7 @@ class TileSimulation:
         vcd: Path | None = None,
         offered: OfferedAt = lambda port, cycle: True,
     ) -> list[PassRun]:
-        """One pass for each image. values: (images, *shape of the pass's input). vcd: where to keep a waveform.
+        """One pass for each image. values: (images, *shape of the pass's input). vcd: file for a waveform.
 
         Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
         """

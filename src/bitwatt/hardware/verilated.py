@@ -51,8 +51,8 @@ class VerilatedTile:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode != 0:
             raise ToolError(
-                f"the tile's model failed with exit status {done.returncode} in layer '{step.plan.work.name}': "
-                f"{done.stderr.strip()}"
+                f"the tile's model failed in layer '{step.plan.work.name}' with exit status "
+                f"{done.returncode}: {done.stderr.strip()}"
             )
         size = row_bytes(step.tile.bout_bits)
         wanted = step.plan.events.bout_writes

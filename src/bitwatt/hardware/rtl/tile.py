@@ -17,55 +17,23 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from bitwatt.hardware.pipeline import pipeline_stages
 from bitwatt.hardware.pooling import Pooling, divisor_bits
 from bitwatt.hardware.rtl.buffers import FlipFlopMemory
-from bitwatt.hardware.rtl.control import LOOP_DESCRIPTOR, Control
+from bitwatt.hardware.rtl.control import Control
 from bitwatt.hardware.rtl.fifo import OutputQueue
+from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, SLICE_BITS, parameter_layout
 from bitwatt.hardware.rtl.neuron import Neuron
 from bitwatt.hardware.rtl.placement import Place, inline
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
-
-SLICE_BITS = 5
-"""Width of the counters of a wide output's slices and of pauses: 32 bits in slices of at least one."""
-
-LAYER_DESCRIPTOR = data.StructLayout(
-    {
-        "loops": LOOP_DESCRIPTOR,
-        "from_buffer": 1,
-        "relu": 1,
-        "pooling": Pooling.bits(),
-        "wide": 1,
-        "slices": SLICE_BITS,
-        "pause": SLICE_BITS,
-        "keep_parameters": 1,
-    }
-)
-"""A pass. from_buffer: a pooling pass, which reads Bin alone. wide: logits, in `slices` rows of a group (stored
-less one). pause: cycles for which no row is read after the last one of a pooling window, or of a wide sum.
-keep_parameters: a row of parameters serves a whole inner loop, else one visit."""
 
 _TOKEN = data.StructLayout({"valid": 1, "first": 1, "last": 1, "opens": 1, "closes": 1, "pop": 1})
 """What goes along with the data: first, last: of a sum; opens, closes: a pooling window; pop: after it, the
 row of parameters is done with."""
-
-
-def parameter_layout(tile: Tile) -> data.StructLayout:
-    """A row of parameters: a bias and a shift for each neuron (float32: no shift)."""
-    if tile.precision.is_float:
-        return data.StructLayout({"bias": data.ArrayLayout(FLOAT_BITS, tile.neurons)})
-    bits = accumulator_bits(tile.precision, tile.fan_in)
-    return data.StructLayout(
-        {
-            "bias": data.ArrayLayout(signed(bits), tile.neurons),
-            "shift": data.ArrayLayout(signed(shift_bits(bits)), tile.neurons),
-        }
-    )
 
 
 class TileRTL(wiring.Component):  # type: ignore[misc]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,21 +16,32 @@ from amaranth.lib import wiring
 
 from bitwatt.errors import ToolError
 from bitwatt.hardware.rtl.placement import Instances, port_name
+from bitwatt.hardware.rtl.tidy import tidy
 from bitwatt.hardware.rtl.tile import TileRTL
 from bitwatt.hardware.tile import Tile
 
 TOP = "tile"
 """The module of the whole tile; its clock is `clk` and its reset, synchronous and high, `rst`."""
 
-_SCRIPT = """\
+# Registers need no initial values: those that matter are reset, and so a memory starts with what it holds.
+_TO_NETLIST = """\
 read_rtlil design.il
 hierarchy -check -top tile
 proc
-opt_expr
-opt_merge
-opt_dff -nosdff
+delete t:$meminit_v2
 memory_collect
+opt -nosdff
+wreduce
+pmuxtree
 opt_clean -purge
+setattr -unset init */w:*
+write_json design.json
+"""
+
+_TO_VERILOG = """\
+read_json design.json
+hierarchy -check -top tile
+opt_clean
 write_verilog -noattr design.v
 """
 
@@ -46,8 +59,11 @@ def tile_rtlil(tile: Tile) -> str:
     return "".join(texts)
 
 
-def tile_verilog(tile: Tile) -> str:
-    """Verilog of a tile. Raises `ToolError` where yosys is not installed or fails."""
+def tile_verilog(tile: Tile) -> dict[str, str]:
+    """Verilog of a tile: the text of each module, by name.
+
+    Raises `ToolError` where yosys is not installed or fails.
+    """
     if importlib.util.find_spec("pyosys") is None:
         raise ToolError(
             "Verilog is written by yosys and it is not installed; pip install 'bitwatt[synthesis]'"
@@ -55,21 +71,29 @@ def tile_verilog(tile: Tile) -> str:
     with tempfile.TemporaryDirectory(prefix="bitwatt-verilog-") as name:
         folder = Path(name)
         (folder / "design.il").write_text(tile_rtlil(tile))
-        (folder / "script.ys").write_text(_SCRIPT)
-        # A process of its own, because yosys ends the one it runs in where it finds a fault.
-        done = subprocess.run(
-            [sys.executable, "-c", _RUN],
-            cwd=folder,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if done.returncode != 0:
-            last = "\n".join(done.stdout.splitlines()[-8:])
-            raise ToolError(f"yosys cannot write the tile's Verilog (exit status {done.returncode}):\n{last}")
-        return (folder / "design.v").read_text()
+        _yosys(folder, _TO_NETLIST)
+        netlist = tidy(json.loads((folder / "design.json").read_text()))
+        (folder / "design.json").write_text(json.dumps(netlist))
+        _yosys(folder, _TO_VERILOG)
+        modules = re.split(r"^(?=module )", (folder / "design.v").read_text(), flags=re.MULTILINE)[1:]
+        return {re.split(r"\W+", text, maxsplit=2)[1]: text for text in modules}
+
+
+def _yosys(folder: Path, script: str) -> None:
+    """In a process of its own, because yosys ends the one it runs in where it finds a fault."""
+    (folder / "script.ys").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN],
+        cwd=folder,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = "\n".join(done.stdout.splitlines()[-8:])
+        raise ToolError(f"yosys cannot write the tile's Verilog (exit status {done.returncode}):\n{last}")
 
 
 def _rtlil(component: wiring.Component, name: str, *, reset: bool) -> str:

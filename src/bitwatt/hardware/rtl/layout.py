@@ -1,0 +1,44 @@
+"""What the streams of descriptors and parameters carry, field by field, the first in the lowest bits."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed
+from amaranth.lib import data
+
+from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.rtl.control import LOOP_DESCRIPTOR
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
+
+SLICE_BITS = 5
+"""Width of the counters of a wide output's slices and of pauses: 32 bits in slices of at least one."""
+
+LAYER_DESCRIPTOR = data.StructLayout(
+    {
+        "loops": LOOP_DESCRIPTOR,
+        "from_buffer": 1,
+        "relu": 1,
+        "pooling": Pooling.bits(),
+        "wide": 1,
+        "slices": SLICE_BITS,
+        "pause": SLICE_BITS,
+        "keep_parameters": 1,
+    }
+)
+"""A pass. from_buffer: a pooling pass, which reads Bin alone. relu, pooling: what the output stage does
+(`Pooling`). wide: logits, in `slices` rows of a group (stored less one). pause: cycles for which no row is
+read after the last one of a pooling window, or of a wide sum. keep_parameters: a row of parameters serves a
+whole inner loop, else one visit."""
+
+
+def parameter_layout(tile: Tile) -> data.StructLayout:
+    """A row of parameters: a bias and a shift for each neuron (float32: no shift)."""
+    if tile.precision.is_float:
+        return data.StructLayout({"bias": data.ArrayLayout(FLOAT_BITS, tile.neurons)})
+    bits = accumulator_bits(tile.precision, tile.fan_in)
+    return data.StructLayout(
+        {
+            "bias": data.ArrayLayout(signed(bits), tile.neurons),
+            "shift": data.ArrayLayout(signed(shift_bits(bits)), tile.neurons),
+        }
+    )
