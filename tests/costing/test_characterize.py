@@ -43,8 +43,8 @@ def test_the_whole_way_and_again_from_the_cache(cells, fresh_cache, monkeypatch,
     # A block and its rest with every enable low are one netlist.
     netlists = {spec.rtlil for spec in block_specs(SMALL).values()}
     assert lines[0] == (
-        f"{len(made.table.blocks)} blocks in NangateOpenCellLibrary: {len(netlists)} to synthesise, the others "
-        f"are in {fresh_cache}"
+        f"{len(made.table.blocks)} blocks in NangateOpenCellLibrary: {len(netlists)} to synthesise, the "
+        f"others are in {fresh_cache}"
     )
     assert any(line.startswith("synthesised weight_block/fixed3:fixed3/gated in ") for line in lines)
 

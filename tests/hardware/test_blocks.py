@@ -37,6 +37,8 @@ def test_kinds_ports_and_stimulus(name):
         "adder_tree",
         "accumulator",
         "output_stage",
+        "output_stage_max",
+        "output_stage_average",
         "buffer",
         "buffer_read",
         "buffer_write",

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitwatt.cli.arguments import Json, Preset, ProgramFile, Technology, example
+from bitwatt.cli.arguments import DataDir, Json, Preset, ProgramFile, Technology, example
+from bitwatt.errors import RequestError, unknown_name
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bitwatt.costing import Cost
+    from bitwatt.hardware.tile import Tile
+    from bitwatt.program import Program
+    from bitwatt.technology.technology import Technology as TechnologyRecord
+
+IMAGES = 16
+"""Of the calibration images, whose operands are drawn from."""
 
 _EPILOG = example(
     "bitwatt cost lenet-fixed8.bitwatt",
     "bitwatt cost lenet-fixed8.bitwatt --preset hashemi2017 --rows 128 --json",
+    "bitwatt cost lenet-fixed8.bitwatt --operands measured --data mnist-small",
 )
 
 
@@ -33,6 +42,20 @@ def cost(
     synapses: Annotated[int | None, typer.Option(help="Synapses of a neuron.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of each buffer.")] = None,
     clock_hz: Annotated[float | None, typer.Option(help="Clock frequency in Hz.")] = None,
+    operands: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="synthetic: as in the table; measured: the network's own, on images of --data.",
+        ),
+    ] = "synthetic",
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="NAME", help="Whose images, for measured operands.")
+    ] = None,
+    data_dir: DataDir = None,
+    liberty: Annotated[
+        str, typer.Option("--liberty", metavar="FILE", help="The library, for measured operands.")
+    ] = "nangate45",
     json: Json = False,
 ) -> None:
     """Cost one image of a program on a tile: energy, power, area, memory, cycles."""
@@ -43,13 +66,38 @@ def cost(
 
     loaded = load(program)
     plan = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows, clock_hz=clock_hz)
-    found = cost_program(loaded, plan.tile(loaded.precision), technology=technology)
+    tile = plan.tile(loaded.precision)
+    where: str | TechnologyRecord = technology
+    if operands == "measured":
+        where = _measured(loaded, tile, technology, liberty, data, data_dir)
+    elif operands != "synthetic":
+        raise unknown_name("kind of operands", operands, ("synthetic", "measured"))
+    found = cost_program(loaded, tile, technology=where)
     if json:
         about = {"network": loaded.network, "precision": loaded.precision, "technology": technology}
+        about["operands"] = operands
         print_json({**about, "preset": preset, **asdict(found)})
         return
     print_result(f"{loaded.network} {loaded.precision} on the {preset} tile, {technology}, one image:")
     print_result(*_tables(found))
+
+
+def _measured(
+    program: Program, tile: Tile, technology: str, liberty: str, data: str | None, data_dir: Path | None
+) -> TechnologyRecord:
+    from bitwatt import datasets
+    from bitwatt.cli.output import print_note
+    from bitwatt.costing.measured import measured_technology
+    from bitwatt.technology.technology import technology as technology_named
+    from bitwatt.technology.toolchain import liberty_path
+
+    if data is None:
+        raise RequestError("--operands measured needs images: give --data, as in --data mnist-small")
+    images = datasets.load(data, data_dir).calibration
+    return measured_technology(
+        program, images.images[:IMAGES], tile, technology_named(technology), liberty_path(liberty),
+        listen=print_note,
+    )  # fmt: skip
 
 
 def _tables(found: Cost) -> list[RenderableType]:

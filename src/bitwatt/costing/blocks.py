@@ -18,6 +18,7 @@ from bitwatt.technology.characterize import BlockSpec
 
 if TYPE_CHECKING:
     from bitwatt.hardware.blocks import Block
+    from bitwatt.hardware.operands import Operands
 
 DATAPATH = ("weight_block", "adder_tree", "accumulator", "output_stage")
 POOLING = ("output_stage_max", "output_stage_average")
@@ -51,13 +52,16 @@ def block_kinds(tile: Tile) -> tuple[str, ...]:
     return (*datapath, *POOLING, "control", *(BUFFER if tile.buffers == "flops" else ()))
 
 
-def block_specs(tile: Tile) -> dict[str, BlockSpec]:
-    """Everything that has to be characterised for a tile, by name."""
+def block_specs(tile: Tile, operands: Operands | None = None) -> dict[str, BlockSpec]:
+    """Everything that has to be characterised for a tile, by name.
+
+    operands: what a neuron is fed; synthetic where None. Buffers and control have loads of their own.
+    """
     from bitwatt.hardware.blocks import blocks
     from bitwatt.hardware.control_block import control_block
 
     found: Mapping[str, Block] = {
-        **blocks(tile.precision, tile.synapses, tile.fan_in, tile.rows),
+        **blocks(tile.precision, tile.synapses, tile.fan_in, tile.rows, operands),
         "control": control_block(tile.rows),
     }
     specs = {}

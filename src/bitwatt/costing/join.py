@@ -128,4 +128,5 @@ def _sram(name: str, array: SramArray, tech: Technology) -> UnitCost:
 
 
 def _synthesised(block: BlockCost, tech: Technology) -> str:
-    return f"synthesised: {block.cells} cells, {tech.table.source()}; operands assumed: {block.stimulus}"
+    operands = block.stimulus if block.stimulus.startswith("measured") else f"assumed: {block.stimulus}"
+    return f"synthesised: {block.cells} cells, {tech.table.source()}; operands {operands}"

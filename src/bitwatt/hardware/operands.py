@@ -22,18 +22,25 @@ _MEAN_FOR_ZERO_SHARE = 0.2533471031357997  # the Gaussian quantile of 1 - ZERO_S
 class Operands:
     """What one neuron is fed: code words of shape (cycles, synapses), row by row as the buffers give them.
 
-    Raises `RequestError` where the two shapes differ or are not of two dimensions.
+    starts: whether a new sum begins in a cycle, (cycles,); None where sums have no beginning of their own.
+    Raises `RequestError` where the two shapes differ or are not of two dimensions, or `starts` has another
+    length.
     """
 
     weights: Codes = field(repr=False)
     activations: Codes = field(repr=False)
     description: str
+    starts: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 2 or self.weights.shape != self.activations.shape:
             raise RequestError(
                 "operands: weights and activations must both have shape (cycles, synapses), "
                 f"got {self.weights.shape} and {self.activations.shape}"
+            )
+        if self.starts is not None and self.starts.shape != self.weights.shape[:1]:
+            raise RequestError(
+                f"operands: starts must have shape ({len(self.weights)},), got {self.starts.shape}"
             )
 
 

@@ -6,6 +6,7 @@ integers where they have more. Blocks work in every cycle, so energy a cycle is 
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -40,8 +41,11 @@ def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands)
     if w.shape[1] != synapses:
         raise RequestError(f"operands are for {w.shape[1]} synapses, the block has {synapses}")
     cycles = len(w)
-    products, sums, totals = _float32(w, a) if precision.is_float else _integers(precision, w, a)
+    made = _float32 if precision.is_float else partial(_integers, precision)
+    products, sums, totals = made(w, a, operands.starts)
     on, load = _held(1, cycles), (np.arange(cycles) % GROUPS == 0).astype(np.int64)
+    if operands.starts is not None:
+        load = operands.starts.astype(np.int64)
     terms = _words(products, product_bits(precision.weights, precision.activations))
     if isinstance(precision.weights, Binary):
         tree = {**_lanes("weights", w), **_lanes("activations", a)}
@@ -93,14 +97,19 @@ def buffer(rows: int, width: int, load: Literal["idle", "read", "write"] | str, 
     }
 
 
-def _integers(precision: Precision, w: Words, a: Words) -> tuple[Words, Words, Words]:
-    """Exact products, tree sums and totals, as Python integers."""
+def _integers(precision: Precision, w: Words, a: Words, starts: Words | None) -> tuple[Words, Words, Words]:
+    """Exact products, tree sums and totals, as Python integers.
+
+    Totals are of sums drawn at random, one a cycle; where sums have starts, of each that comes to its end.
+    """
     products = precision.weights.integers(w).astype(object) * precision.activations.integers(a).astype(object)
     sums = products.sum(axis=1)
-    return products, sums, sum(sums[order] for order in _orders(len(sums)))
+    if starts is None:
+        return products, sums, sum(sums[order] for order in _orders(len(sums)))
+    return products, sums, np.array([run.sum() for run in _runs(sums, starts)], dtype=object)
 
 
-def _float32(w: Words, a: Words) -> tuple[Words, Words, Words]:
+def _float32(w: Words, a: Words, starts: Words | None) -> tuple[Words, Words, Words]:
     """The same in float32, as words; the sums in the adder tree's order."""
     products = w.astype(np.uint32).view(np.float32) * a.astype(np.uint32).view(np.float32)
     level = products
@@ -109,15 +118,20 @@ def _float32(w: Words, a: Words) -> tuple[Words, Words, Words]:
         pairs = level.shape[1] - half
         level = np.concatenate([level[:, :pairs] + level[:, half:], level[:, pairs:half]], axis=1)
     sums = level[:, 0]
-    first, *others = _orders(len(sums))
-    total = sums[first]
-    for order in others:
-        total = total + sums[order]
+    if starts is None:
+        total = reduce(np.add, (sums[order] for order in _orders(len(sums))))
+    else:
+        total = np.array([reduce(np.add, run) for run in _runs(sums, starts)], dtype=np.float32)
     return _float_words(products), _float_words(sums), _float_words(total)
 
 
 def _float_words(values: NDArray[np.float32]) -> Words:
     return np.ascontiguousarray(values).view(np.uint32).astype(np.int64)
+
+
+def _runs(sums: Words, starts: Words) -> list[Words]:
+    """The terms of each sum that has a beginning and an end."""
+    return np.split(sums, np.flatnonzero(starts))[1:-1]
 
 
 def _orders(cycles: int) -> list[NDArray[np.int64]]:

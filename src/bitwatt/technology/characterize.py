@@ -31,7 +31,7 @@ from bitwatt.technology.timing import analyze_timing
 
 #: The method of measurement; raise it with every change of `activity`, `timing`, `power` or `glitches` that
 #: moves a figure.
-METHOD = 2
+METHOD = 3
 
 GLITCH_CYCLES = 100
 """Cycles simulated with cell delays: enough for the ratio of changes, whose spread over operands is small."""

@@ -66,12 +66,15 @@ class _Gate:
 
 
 def measure_glitches(activity: Activity, timing: Timing, cycles: int = 256) -> Glitches:
-    """Simulate the first `cycles` measured cycles of an activity's first stream again, with cell delays.
+    """Simulate cycles of an activity's first stream again, with cell delays.
 
-    Raises `DataError` where the simulation settles elsewhere than at zero delay.
+    `cycles` of them, spread evenly (all where there are fewer): each begins at what the one before settles
+    to, so that none needs its neighbours. Raises `DataError` where the simulation settles elsewhere than at
+    zero delay.
     """
     netlist = activity.netlist
-    cycles = min(cycles, activity.cycles - 1)
+    available = activity.cycles - 1
+    cycles = min(cycles, available)
     gates = [gate for instance in netlist.instances for gate in _compiled(instance, timing)]
     fanout: dict[int, list[tuple[int, int]]] = {}
     for index, gate in enumerate(gates):
@@ -79,12 +82,13 @@ def measure_glitches(activity: Activity, timing: Timing, cycles: int = 256) -> G
             fanout.setdefault(net, []).append((index, position))
     driven = {gate.net for gate in gates}
     starts = _starts(netlist, timing)
-    value = [wave & 1 for wave in activity.waves]
     timed, settled = [0] * netlist.net_count, [0] * netlist.net_count
-    state = [_input_bits(gate, value) for gate in gates]
-    for cycle in range(1, cycles + 1):
-        shift = cycle * activity.streams
-        wanted = [(wave >> shift) & 1 for wave in activity.waves]
+    for cycle in (1 + k * available // cycles for k in range(cycles)):
+        value, wanted = (
+            [(wave >> number * activity.streams) & 1 for wave in activity.waves]
+            for number in (cycle - 1, cycle)
+        )
+        state = [_input_bits(gate, value) for gate in gates]
         for net, (old, new) in enumerate(zip(value, wanted, strict=True)):
             settled[net] += old != new
         changes = [
@@ -102,7 +106,6 @@ def measure_glitches(activity: Activity, timing: Timing, cycles: int = 256) -> G
         for net in range(netlist.net_count):
             if net not in driven:
                 timed[net] += value[net] != wanted[net]
-        value = wanted
     return Glitches(netlist, cycles, tuple(timed), tuple(settled))
 
 
