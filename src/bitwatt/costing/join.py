@@ -66,6 +66,7 @@ def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:
         clock_j=count * block.clock_energy_j,
         idle_clock_j=count * idle_clock_j,
         provenance=_synthesised(block, tech),
+        operands=_operands(block),
     )
 
 
@@ -93,6 +94,7 @@ def _control(tile: Tile, tech: Technology) -> UnitCost:
         clock_j=block.clock_energy_j,
         idle_clock_j=block.clock_energy_j,
         provenance=_synthesised(block, tech),
+        operands=_operands(block),
     )
 
 
@@ -112,6 +114,7 @@ def _flip_flops(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost
         clock_j=scale * idle.clock_energy_j,
         idle_clock_j=scale * idle.clock_energy_j,
         provenance=f"{_synthesised(idle, tech)}; scaled from {_BUFFER_ROW_BITS} to {width} bits a row",
+        operands=_operands(idle),
     )
 
 
@@ -128,5 +131,8 @@ def _sram(name: str, array: SramArray, tech: Technology) -> UnitCost:
 
 
 def _synthesised(block: BlockCost, tech: Technology) -> str:
-    operands = block.stimulus if block.stimulus.startswith("measured") else f"assumed: {block.stimulus}"
-    return f"synthesised: {block.cells} cells, {tech.table.source()}; operands {operands}"
+    return f"synthesised: {block.cells} cells, {tech.table.source()}"
+
+
+def _operands(block: BlockCost) -> str:
+    return block.stimulus if block.stimulus.startswith("measured") else f"assumed: {block.stimulus}"

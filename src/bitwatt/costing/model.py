@@ -25,7 +25,9 @@ class Cost:
     """What one image costs. Energies in J, areas in mm2, power in W (the mean over the run), time in s.
 
     by_layer: one record a pass, with name, kind, order, macs, cycles, utilisation (share of the multipliers
-    that work, 0 to 1), energy_j and energy_j_by_component. Layers and components sum to the totals exactly.
+    that work, 0 to 1), energy_j and energy_j_by_component. provenance: where each component's energies come
+    from; area_provenance: and its area, which depends on no operands. Layers and components sum to the totals
+    exactly.
     """
 
     cycles: int
@@ -38,6 +40,7 @@ class Cost:
     area_mm2_by_component: Mapping[str, float]
     by_layer: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, str]
+    area_provenance: Mapping[str, str]
 
 
 def cost(program: Program, tile: Tile, technology: str | Technology = "nangate45") -> Cost:
@@ -68,7 +71,8 @@ def cost_schedule(plan: Schedule, technology: str | Technology = "nangate45") ->
         by_layer=tuple(
             _layer_record(layer, cells, plan.tile) for layer, cells in zip(plan.layers, energy, strict=True)
         ),
-        provenance=_provenance(units),
+        provenance={name: unit.energy_provenance for name, unit in units.items()},
+        area_provenance={name: unit.provenance for name, unit in units.items()},
     )
 
 
@@ -124,7 +128,3 @@ def _layer_record(layer: LayerSchedule, cells: Mapping[str, float], tile: Tile) 
         "energy_j": sum(cells.values()),
         "energy_j_by_component": dict(cells),
     }
-
-
-def _provenance(units: Mapping[str, UnitCost]) -> dict[str, str]:
-    return {name: unit.provenance for name, unit in units.items()}

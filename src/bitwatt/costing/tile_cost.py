@@ -101,7 +101,7 @@ def tile_cost(tile: Tile, where: str | Technology = "nangate45", scaling: Scalin
         buffer_bits=tile.buffer_bits,
         delay_s=_delays(tile, found),
         provenance={
-            **{name: unit.provenance for name, unit in units.items()},
+            **{name: unit.energy_provenance for name, unit in units.items()},
             "power": (
                 f"full load, assumed: each cycle a row of Bin and SB read, a row of Bin written, every "
                 f"multiply-accumulate working; each {GROUPS} cycles a row of outputs"

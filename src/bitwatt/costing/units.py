@@ -12,7 +12,8 @@ class UnitCost:
 
     area_mm2; leakage_w; event_j: energy of one event, in J, by the event's name in
     `bitwatt.costing.model.event_counts`; clock_j: energy of the clock at its registers for one cycle in which
-    they are clocked, and idle_clock_j for one in which they are not, in J; provenance: where these come from.
+    they are clocked, and idle_clock_j for one in which they are not, in J; provenance: where these come from;
+    operands: what the energies were measured with, on which areas do not depend. Empty for a table's figures.
     """
 
     area_mm2: float
@@ -21,3 +22,9 @@ class UnitCost:
     clock_j: float = 0.0
     idle_clock_j: float = 0.0
     provenance: str = ""
+    operands: str = ""
+
+    @property
+    def energy_provenance(self) -> str:
+        """Where the energies come from, operands included."""
+        return f"{self.provenance}; operands {self.operands}" if self.operands else self.provenance

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def provenance(precision_is_float: bool, data_source: str, by_component: Mapping[str, str]) -> dict[str, str]:
-    """Statements by quantity. by_component: what the cost model says of each part of the tile."""
+def provenance(
+    precision_is_float: bool, data_source: str, energy: Mapping[str, str], area: Mapping[str, str]
+) -> dict[str, str]:
+    """Statements by quantity. energy, area: what the cost model says of each part of the tile."""
     arithmetic = "float32 program, adding in the tile's order" if precision_is_float else "integer program"
-    parts = grouped(by_component)
     return {
         "accuracy": f"measured: exact {arithmetic} on the test images; data: {data_source}",
         "memory": "measured: counted on the program, at the formats' true widths",
         "cycles": "measured: counted on the tile's schedule",
-        "energy": f"the schedule's events times unit energies; {parts}",
-        "area": parts,
+        "energy": f"the schedule's events times unit energies; {grouped(energy)}",
+        "area": grouped(area),
     }
 
 

@@ -127,7 +127,7 @@ def _point_record(
         **trained,
         **asdict(costs),
         "program_sha256": program_sha256,
-        "provenance": provenance(precision.is_float, source, costs.provenance),
+        "provenance": provenance(precision.is_float, source, costs.provenance, costs.area_provenance),
     }
 
 
