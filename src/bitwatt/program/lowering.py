@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -68,6 +70,8 @@ class _Building:
         """Name, in the module, of the value made last."""
         self.flattened_from: tuple[int, ...] | None = None
         """Shape of the map that was flattened, while no layer has mixed its elements."""
+        self.logits: ops.Requantize | None = None
+        """What rounds the sums that leave the network."""
 
     @property
     def last(self) -> str:
@@ -84,26 +88,24 @@ class _Building:
         if reason is not None:
             del self.made[before:]
             self.refused.append(f"'{path}' ({type(layer).__name__}): {reason}")
+            if isinstance(layer, QuantizedConv2d | QuantizedLinear):
+                self.exponent = int(layer.output_exponent)  # so that what follows is not blamed
         self.value = path
 
     def finish(self) -> None:
         """Round the logits where they are wider than what leaves the tile, and check their order."""
-        if self.flattened_from is not None and max(self.flattened_from[1:], default=1) > 1:
-            self.refused.append(
-                f"the output: is a flattened map of {self.flattened_from}, and the tile orders its elements "
-                "otherwise"
-            )
-        last = (
-            self.made[-2] if len(self.made) > 1 and isinstance(self.made[-1], ops.Flatten) else self.made[-1]
-        )
-        if self.refused or not isinstance(last, ops.Requantize) or last.format != Fixed(LOGIT_BITS):
+        if self.refused:
             return
-        position = self.made.index(last)
-        probe = Program("probe", "", self.input_shape, tuple(self.made[: position + 1]))
-        sums = hull(list(value_ranges(probe)[last.input]))
-        self.made[position] = ops.Requantize(
-            last.name, last.input, last.format, (_fitting(sums.low, sums.high),)
-        )
+        if self.flattened_from is not None and max(self.flattened_from[1:], default=1) > 1:
+            shape = self.flattened_from
+            self.refused.append(
+                f"the output: is a flattened map of {shape}, and the tile orders its elements otherwise"
+            )
+        elif self.logits is not None:
+            probe = Program("probe", "", self.input_shape, tuple(self.made))
+            sums = hull(list(value_ranges(probe)[self.logits.input]))
+            shift = _fitting(sums.low, sums.high)
+            self.made[self.made.index(self.logits)] = replace(self.logits, shift=(shift,))
 
     def _objection(self, layer: nn.Module, inputs: tuple[str, ...]) -> str | None:
         if inputs != (self.value,):
@@ -135,9 +137,8 @@ class _Building:
                     )
                 )  # fmt: skip
             case nn.Flatten():
-                shape = infer_types(self.input_shape, tuple(self.made))[self.last].shape
-                if self.flattened_from is None:
-                    self.flattened_from = shape
+                if self.flattened_from is None and not self.refused:
+                    self.flattened_from = infer_types(self.input_shape, tuple(self.made))[self.last].shape
                 self.made.append(ops.Flatten(path, self.last))
             case nn.Dropout():
                 pass
@@ -181,8 +182,8 @@ class _Building:
 
     def _append_rounding(self, path: str, layer: QuantizedLayer) -> str | None:
         if layer.output_format is None:
-            self.made.append(ops.Requantize(f"{path}/round", self.last, Fixed(LOGIT_BITS), (0,)))
-            self.exponent = 0  # nothing reads the logits
+            self.logits = ops.Requantize(f"{path}/round", self.last, Fixed(LOGIT_BITS), (0,))
+            self.made.append(self.logits)
             return None
         self.exponent = int(layer.output_exponent)
         shifts = [self.exponent - int(e) for e in layer.accumulator_exponent]
