@@ -116,6 +116,8 @@ def _point_record(
 
     precision = parse_precision(stage.precision)
     costs = cost(program, stage.tile.tile(precision, preset), technology=stage.technology)
+    figures = asdict(costs)
+    del figures["area_provenance"]  # the record's own statement covers both
     return {
         "network": stage.subject.network,
         "precision": stage.precision,
@@ -125,7 +127,7 @@ def _point_record(
         "preset": preset,
         "technology": stage.technology,
         **trained,
-        **asdict(costs),
+        **figures,
         "program_sha256": program_sha256,
         "provenance": provenance(precision.is_float, source, costs.provenance, costs.area_provenance),
     }
