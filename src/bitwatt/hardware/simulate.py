@@ -24,6 +24,9 @@ from bitwatt.hardware.tile import Tile
 COUNTED = ("bin_reads", "bin_writes", "sb_reads", "sb_writes", "bout_reads", "bout_writes")
 """Events that the RTL itself shows: rows read from and written into the buffers."""
 
+Watch = Callable[[Any, TileRTL], None]
+"""watch(ctx, rtl): told in each cycle, once its inputs are set; `ctx.get` reads any of the tile's signals."""
+
 OfferedAt = Callable[[str, int], bool]
 """offered(port, cycle): whether the outside is ready to send, or take, a row at this port in this cycle."""
 
@@ -59,6 +62,7 @@ class TileSimulation:
         *,
         vcd: Path | None = None,
         offered: OfferedAt = lambda port, cycle: True,
+        watch: Watch = lambda ctx, rtl: None,
     ) -> list[PassRun]:
         """One pass for each image. values: (images, *shape of the pass's input). vcd: file for a waveform.
 
@@ -68,7 +72,8 @@ class TileSimulation:
             self._simulator.reset()
         shared = layer_streams(step)
         self._images = [
-            _Image(step, {**shared, "bin_rows": input_stream(step, value)}, offered) for value in values
+            _Image(step, {**shared, "bin_rows": input_stream(step, value)}, offered, watch)
+            for value in values
         ]
         with self._simulator.write_vcd(str(vcd)) if vcd else nullcontext():
             self._simulator.run()
@@ -82,10 +87,13 @@ class TileSimulation:
 class _Image:
     """A pass of one image, under way."""
 
-    def __init__(self, step: TilePass, streams: dict[str, PackedStream], offered: OfferedAt) -> None:
+    def __init__(
+        self, step: TilePass, streams: dict[str, PackedStream], offered: OfferedAt, watch: Watch
+    ) -> None:
         self._step = step
         self._streams = streams
         self._offered = offered
+        self._watch = watch
         self._rows: list[int] = []
         self._cycles = 0
         self._counts = dict.fromkeys(COUNTED, 0)
@@ -114,6 +122,7 @@ class _Image:
                         counts[name.replace("rows", "writes")] += 1
             if ctx.get(out.valid & out.ready):
                 self._rows.append(ctx.get(Value.cast(out.payload)))
+            self._watch(ctx, rtl)
             await ctx.tick()
             self._cycles += 1
 
