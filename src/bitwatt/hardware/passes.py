@@ -7,17 +7,18 @@ them, and puts the rows that leave Bout back into feature maps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitwatt.errors import RequestError
 from bitwatt.hardware.codes import from_codes, lowest, nothing, to_codes
+from bitwatt.hardware.parameters import mean_counts, parameter_rows, weight_rows
 from bitwatt.hardware.schedule import LayerSchedule, pooling_kind, schedule
 from bitwatt.hardware.streams import RowStream, Words, once
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.widths import LARGEST_WINDOW, LEFT_SHIFTS, WIDE_BITS, accumulator_bits
-from bitwatt.hardware.windows import convolution_windows, pooling_windows, positions, window_counts
+from bitwatt.hardware.windows import convolution_windows, pooling_windows, positions
 from bitwatt.hardware.workload import Pass, split_passes
 from bitwatt.program import ops
 from bitwatt.program.inference import ValueType
@@ -58,19 +59,51 @@ class TilePass:
 
     def outputs(self, rows: Words) -> NDArray[np.generic]:
         """The integers (or float32 numbers) of the result, from the code words that left: (rows, neurons)."""
-        work, plan, tile = self.plan.work, self.plan, self.tile
+        activations = self.tile.precision.activations
         values: NDArray[np.generic]
-        if work.wide:
-            slices = rows.reshape(-1, plan.slices, tile.neurons)
-            values = _joined(slices, tile.precision.activations.bits)
+        if self.plan.work.wide:
+            values = _joined(rows.reshape(-1, self.plan.slices, self.tile.neurons), activations.bits)
         else:
-            values = from_codes(rows, tile.precision.activations)
-        if plan.order == "weights stay":
-            values = values.reshape(plan.groups, work.pooled_positions, tile.neurons).swapaxes(0, 1)
+            values = from_codes(rows, activations)
+        return values.reshape(-1)[self._places]
+
+    def output_rows(self, values: NDArray[np.generic]) -> tuple[Words, NDArray[np.bool_]]:
+        """The inverse of `outputs`: rows, and which of their words stand for something; (rows, neurons) each.
+
+        What the other words are, neurons that are left over, is of no account.
+        """
+        plan, neurons = self.plan, self.tile.neurons
+        activations = self.tile.precision.activations
+        codes = np.zeros((plan.events.bout_writes // plan.slices * neurons, plan.slices), dtype=np.int64)
+        matter = np.zeros(codes.shape, dtype=np.bool_)
+        matter[self._places] = True
+        if plan.work.wide:
+            cuts = activations.bits * np.arange(plan.slices)
+            codes[self._places] = (values[..., None].astype(np.int64) >> cuts) & (2**activations.bits - 1)
+        else:
+            codes[self._places, 0] = to_codes(values, activations)
+
+        def rows(grid: NDArray[np.generic]) -> NDArray[Any]:
+            return grid.reshape(-1, neurons, plan.slices).swapaxes(1, 2).reshape(-1, neurons)
+
+        return rows(codes), rows(matter)
+
+    @cached_property
+    def _places(self) -> Words:
+        """For each element of the result, of its shape, its place among all words of all rows that leave.
+
+        The slices of a wide word count as one.
+        """
+        work, plan, tile = self.plan.work, self.plan, self.tile
         lanes = tile.neurons if work.kind == "weighted" else min(tile.neurons, tile.synapses)
-        values = values.reshape(work.pooled_positions, work.groups, -1, tile.neurons)[..., :lanes]
-        values = values.reshape(work.pooled_positions, work.groups, -1)[:, :, : work.outputs]
-        return values.reshape(work.pooled_positions, -1).T.reshape(self.result.shape)
+        places: Words = np.arange(work.pooled_positions * plan.groups * tile.neurons).reshape(
+            -1, tile.neurons
+        )
+        if plan.order == "weights stay":
+            places = places.reshape(plan.groups, work.pooled_positions, tile.neurons).swapaxes(0, 1)
+        places = places.reshape(work.pooled_positions, work.groups, -1, tile.neurons)[..., :lanes]
+        places = places.reshape(work.pooled_positions, work.groups, -1)[:, :, : work.outputs]
+        return places.reshape(work.pooled_positions, -1).T.reshape(self.result.shape)
 
     def _window_rows(self, codes: Words) -> RowStream:
         op, plan, synapses = self.step.weighted, self.plan, self.tile.synapses
@@ -118,16 +151,16 @@ def compile_passes(program: Program, tile: Tile) -> tuple[TilePass, ...]:
 
 
 def _compile(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> TilePass:
-    biases, shifts = _parameters(step, plan, tile)
+    biases, shifts = parameter_rows(step, plan, tile)
     return TilePass(
         step=step,
         plan=plan,
         tile=tile,
         descriptor=_descriptor(step, plan, tile),
-        weights=_weights(step, plan, tile),
+        weights=weight_rows(step, plan, tile),
         biases=biases,
         shifts=shifts,
-        counts=_counts(program, step, plan),
+        counts=mean_counts(program, step, plan),
         source=program.types[step.input],
         result=program.types[step.output],
     )
@@ -156,76 +189,6 @@ def _descriptor(step: Pass, plan: LayerSchedule, tile: Tile) -> Descriptor:
         "pause": plan.pause,
         "keep_parameters": int(weights_stay),
     }
-
-
-def _weights(step: Pass, plan: LayerSchedule, tile: Tile) -> RowStream:
-    """Weight n * synapses + s of a row belongs to neuron n and input s; missing ones are code word 0."""
-    op, work = step.weighted, plan.work
-    if op is None:
-        return once(np.zeros((0, tile.neurons * tile.synapses), dtype=np.int64))
-    matrix = op.weight.transpose(0, 2, 3, 1) if isinstance(op, ops.Conv2d) else op.weight
-    codes = to_codes(matrix, tile.precision.weights).reshape(work.groups, work.outputs, -1)
-    padded = np.zeros(
-        (work.groups, plan.groups // work.groups * tile.neurons, plan.depth * tile.synapses), np.int64
-    )
-    padded[:, : work.outputs, : codes.shape[-1]] = codes
-    rows = padded.reshape(plan.groups, tile.neurons, plan.depth, tile.synapses).swapaxes(1, 2)
-    repeats = 1 if plan.sb_held else work.positions
-    block = plan.depth if plan.order == "weights stay" else plan.groups * plan.depth
-    return RowStream(rows.reshape(plan.groups * plan.depth, -1), block, repeats)
-
-
-def _parameters(step: Pass, plan: LayerSchedule, tile: Tile) -> tuple[RowStream, RowStream]:
-    """Biases and shifts, a row a group of neurons."""
-    op, work = step.weighted, plan.work
-    if op is None:
-        return (once(np.zeros((0, tile.neurons), dtype=np.int64)),) * 2
-    shape = (work.groups, plan.groups // work.groups * tile.neurons)
-    biases = np.full(shape, nothing(tile.precision.activations), dtype=np.int64)
-    shifts = np.zeros(shape, dtype=np.int64)
-    if op.bias is not None:
-        bias = to_codes(op.bias, tile.precision.activations) if tile.precision.is_float else op.bias
-        biases[:, : work.outputs] = bias.reshape(work.groups, -1)
-    if step.requantize is not None:
-        shifts[:, : work.outputs] = np.resize(np.array(step.requantize.shift), (work.groups, work.outputs))
-        _check_parameters(work.name, biases, shifts, work.wide, tile)
-    repeats = 1 if plan.order == "weights stay" else work.positions
-
-    def stream(values: Words) -> RowStream:
-        return RowStream(values.reshape(plan.groups, tile.neurons), plan.groups, repeats)
-
-    return stream(biases), stream(shifts)
-
-
-def _check_parameters(name: str, biases: Words, shifts: Words, wide: bool, tile: Tile) -> None:
-    bits = accumulator_bits(tile.precision, tile.fan_in)
-    # A wide result that is moved left could need more bits than the tile keeps of an accumulator.
-    least = 0 if wide and bits < WIDE_BITS else -LEFT_SHIFTS
-    if shifts.min() < least or shifts.max() > bits:
-        raise RequestError(
-            f"layer '{name}' shifts by {shifts.min()} to {shifts.max()}; "
-            f"the tile's output stage shifts it by {least} to {bits}"
-        )
-    largest = int(max(biases.max(), -1 - biases.min()))
-    if largest.bit_length() >= bits:
-        raise RequestError(
-            f"layer '{name}' has a bias of {largest.bit_length() + 1} bits and the tile's accumulators have "
-            f"{bits}: build Tile(..., fan_in={tile.fan_in << (largest.bit_length() + 1 - bits)})"
-        )
-
-
-def _counts(program: Program, step: Pass, plan: LayerSchedule) -> Words:
-    """In the order in which the rows of means leave."""
-    pool, work = step.pool, plan.work
-    if not isinstance(pool, ops.AvgPool2d) or work.window == 1:
-        return np.zeros(0, dtype=np.int64)
-    if work.window > LARGEST_WINDOW:
-        raise RequestError(
-            f"layer '{pool.name}' averages {work.window} elements; "
-            f"the tile's output stage divides by {LARGEST_WINDOW} at most"
-        )
-    counts = window_counts(pool, *program.types[pool.input].shape[1:])
-    return np.tile(counts, plan.groups) if plan.order == "weights stay" else np.repeat(counts, plan.groups)
 
 
 def _joined(slices: Words, bits: int) -> Words:

@@ -59,9 +59,7 @@ def build(tile: Tile, *, trace: bool = False) -> Path:
     root, compiler = find_tools()
     versions = _versions(compiler)
     runtime = cached(
-        "verilator-runtime",
-        _digest(versions, str(trace)),
-        lambda folder: _build_runtime(folder, root, compiler, trace),
+        "verilator-runtime", _digest(versions), lambda folder: _build_runtime(folder, root, compiler)
     )
 
     def make(folder: Path) -> None:
@@ -96,9 +94,9 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _build_runtime(folder: Path, root: Path, compiler: Path, trace: bool) -> None:
+def _build_runtime(folder: Path, root: Path, compiler: Path) -> None:
     sources = [root / "include" / name for name in _RUNTIME]
-    _compile_all(folder, sources, root, compiler, trace)
+    _compile_all(folder, sources, root, compiler, trace=True)
 
 
 def _build_model(folder: Path, tile: Tile, root: Path, compiler: Path, runtime: Path, trace: bool) -> None:

@@ -8,11 +8,14 @@ from math import prod
 from typing import Literal
 
 from bitwatt.errors import UnsupportedError
-from bitwatt.formats import parse_precision
+from bitwatt.formats import Fixed, Format, parse_precision
 from bitwatt.program import ops
-from bitwatt.program.program import Program
+from bitwatt.program.program import LOGIT_BITS, Program
 
 Kind = Literal["weighted", "pool"]
+
+LOGITS = Fixed(LOGIT_BITS)
+"""The format in which logits leave the tile."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ def split_passes(program: Program) -> tuple[Pass, ...]:
     Pooling is fused into the layer before it where its windows do not overlap, are not padded and all lie
     inside the map: then each output is computed once, window by window. Otherwise it is a pass of its own.
     Quantising the images is done by whoever sends them, outside the tile; flattening is only a matter of
-    the order in which they are read. Raises `UnsupportedError` for what the tile cannot do.
+    the order in which they are read. A value that several operations read is never skipped by fusing.
+    Raises `UnsupportedError` for what the tile cannot do.
     """
+    activations = parse_precision(program.precision).activations
     found: list[Pass] = []
     remaining = list(program.ops)
     while remaining:
@@ -81,7 +86,7 @@ def split_passes(program: Program) -> tuple[Pass, ...]:
                 found.append(_with_tail(program, Pass(op.name, op.input, op.name, weighted=op), remaining))
             case ops.MaxPool2d() | ops.AvgPool2d():
                 # The output stage applies ReLU before pooling, which is the same for a maximum only.
-                relu = isinstance(op, ops.MaxPool2d) and _is_relu_of(remaining, op.name)
+                relu = isinstance(op, ops.MaxPool2d) and _is_relu_of(program, remaining, op.name)
                 last = remaining.pop(0) if relu else op
                 found.append(Pass(op.name, op.input, last.name, relu=relu, pool=op))
             case ops.Relu():
@@ -90,7 +95,22 @@ def split_passes(program: Program) -> tuple[Pass, ...]:
                 pass
             case ops.Requantize():
                 raise UnsupportedError(f"operation '{op.name}' (Requantize) follows no layer of the tile")
+    for step in found:
+        _check_formats(program, step, activations)
     return tuple(found)
+
+
+def _check_formats(program: Program, step: Pass, activations: Format) -> None:
+    read = program.types[step.input].format
+    if read != activations:
+        raise UnsupportedError(
+            f"layer '{step.name}' reads '{step.input}', which is {read}; the tile's activations are {activations}"
+        )
+    if step.requantize is not None and step.requantize.format not in (activations, LOGITS):
+        raise UnsupportedError(
+            f"layer '{step.name}' leaves as {step.requantize.format}; "
+            f"the tile's activations are {activations} and its logits {LOGITS}"
+        )
 
 
 def workload(program: Program) -> tuple[LayerWork, ...]:
@@ -100,11 +120,12 @@ def workload(program: Program) -> tuple[LayerWork, ...]:
 
 def _with_tail(program: Program, step: Pass, remaining: list[ops.Op]) -> Pass:
     """The pass with what its output stage can do taken from the front of `remaining`."""
-    requantize, relu, pool, output = None, False, None, step.output
-    while remaining and remaining[0].input == output and pool is None:
+    requantize, relu, pool, output, wide = None, False, None, step.output, False
+    while pool is None and not wide and _reads_alone(program, remaining, output):
         op = remaining[0]
-        if isinstance(op, ops.Requantize) and requantize is None:
+        if isinstance(op, ops.Requantize):
             requantize = op
+            wide = op.format == LOGITS != parse_precision(program.precision).activations
         elif isinstance(op, ops.Relu):
             relu = True
         elif isinstance(op, ops.MaxPool2d | ops.AvgPool2d) and _is_fusable(program, op):
@@ -113,13 +134,19 @@ def _with_tail(program: Program, step: Pass, remaining: list[ops.Op]) -> Pass:
             break
         output = op.name
         remaining.pop(0)
-    if isinstance(pool, ops.MaxPool2d) and _is_relu_of(remaining, output):
+    if isinstance(pool, ops.MaxPool2d) and _is_relu_of(program, remaining, output):
         relu, output = True, remaining.pop(0).name
     return Pass(step.name, step.input, output, step.weighted, requantize, relu, pool)
 
 
-def _is_relu_of(remaining: Sequence[ops.Op], value: str) -> bool:
-    return bool(remaining) and isinstance(remaining[0], ops.Relu) and remaining[0].input == value
+def _reads_alone(program: Program, remaining: Sequence[ops.Op], value: str) -> bool:
+    """True where the next operation is the one that reads the value."""
+    readers = [op for op in program.ops if op.input == value]
+    return bool(remaining) and readers == [remaining[0]]
+
+
+def _is_relu_of(program: Program, remaining: Sequence[ops.Op], value: str) -> bool:
+    return _reads_alone(program, remaining, value) and isinstance(remaining[0], ops.Relu)
 
 
 def _is_fusable(program: Program, pool: ops.Pool) -> bool:

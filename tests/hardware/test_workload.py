@@ -1,0 +1,135 @@
+"""Which operations the tile does in one pass, and the shapes of passes."""
+
+import numpy as np
+import pytest
+
+from bitwatt.errors import UnsupportedError
+from bitwatt.formats import Fixed
+from bitwatt.hardware.workload import split_passes, workload
+from bitwatt.program import ops
+from bitwatt.program.program import Program
+
+F8 = Fixed(8)
+
+
+def program(*tail, channels=2, side=8):
+    """Images, a 1x1 convolution to 3 channels, and `tail`: operations without their input."""
+    made = [
+        ops.Quantize("x", "input", F8, -4),
+        ops.Conv2d("c", "x", np.ones((3, channels, 1, 1), dtype=np.int64), None, F8, (0,)),
+        ops.Requantize("r", "c", F8, (4,)),
+    ]
+    for build in tail:
+        made.append(build(made[-1].name))
+    return Program("n", "fixed8", (channels, side, side), tuple(made))
+
+
+def relu(name):
+    return lambda source: ops.Relu(name, source)
+
+
+def pool(kind, name, kernel, stride, **fields):
+    return lambda source: kind(name, source, kernel, stride, **fields)
+
+
+def shape_of(*tail, **fields):
+    """Names of the passes: what each computes, whether ReLU comes before pooling, and what it pools."""
+    return [
+        (step.name, step.output, step.relu, step.pool.name if step.pool else None)
+        for step in split_passes(program(*tail, **fields))
+    ]
+
+
+TILING = ((2, 2), (2, 2))
+
+
+def test_a_pool_whose_windows_tile_the_map_is_fused():
+    assert shape_of(relu("a"), pool(ops.MaxPool2d, "p", *TILING)) == [("c", "p", True, "p")]
+    assert shape_of(relu("a"), pool(ops.AvgPool2d, "p", *TILING)) == [("c", "p", True, "p")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kernel": (3, 3), "stride": (2, 2)},  # overlapping
+        {"kernel": (2, 2), "stride": (3, 3)},  # leaves positions out, which would be computed for nothing
+        {"kernel": (3, 3), "stride": (3, 3), "padding": (1, 1)},  # reads beyond the map
+        {"kernel": (3, 3), "stride": (3, 3), "ceil_mode": True},  # its last windows reach beyond the map
+    ],
+)
+def test_any_other_pool_is_a_pass_of_its_own(fields):
+    assert shape_of(relu("a"), pool(ops.MaxPool2d, "p", **fields)) == [
+        ("c", "a", True, None),
+        ("p", "p", False, "p"),
+    ]
+
+
+def test_relu_behind_a_maximum_goes_before_it():
+    assert shape_of(pool(ops.MaxPool2d, "p", *TILING), relu("a")) == [("c", "a", True, "p")]
+    separate = {"kernel": (3, 3), "stride": (2, 2)}
+    assert shape_of(pool(ops.MaxPool2d, "p", **separate), relu("a"))[1] == ("p", "a", True, "p")
+
+
+def test_relu_behind_a_mean_is_a_pass_of_its_own():
+    assert shape_of(pool(ops.AvgPool2d, "p", *TILING), relu("a")) == [
+        ("c", "p", False, "p"),
+        ("a", "a", True, None),
+    ]
+
+
+def test_a_value_that_two_operations_read_leaves_the_tile():
+    made = program(relu("a"))
+    both = (*made.ops, ops.MaxPool2d("p", "r", *TILING))
+    steps = split_passes(Program("n", "fixed8", made.input_shape, both))
+    assert [(step.name, step.input, step.output) for step in steps] == [
+        ("c", "x", "r"),
+        ("a", "r", "a"),
+        ("p", "r", "p"),
+    ]
+
+
+def test_shapes_of_a_fused_pass():
+    (work,) = workload(program(relu("a"), pool(ops.MaxPool2d, "p", *TILING)))
+    assert (work.positions, work.pooled_positions, work.window) == (64, 16, 4)
+    assert (work.outputs, work.reduction, work.groups) == (3, 2, 1)
+    assert (work.inputs, work.results, work.weights, work.biases) == (128, 48, 6, 0)
+    assert work.macs == 64 * 3 * 2
+    assert not work.wide
+
+
+def test_rows_below_the_last_window_are_not_computed():
+    (work,) = workload(program(pool(ops.MaxPool2d, "p", *TILING), side=7))
+    assert (work.positions, work.pooled_positions) == (36, 9)
+
+
+def test_what_is_not_requantised_to_the_activations_leaves_wide():
+    made = program()
+    logits = (*made.ops[:-1], ops.Requantize("r", "c", Fixed(32), (0,)))
+    (work,) = workload(Program("n", "fixed8", made.input_shape, logits))
+    assert work.wide
+
+
+def refused(*operations):
+    made = program()
+    with pytest.raises(UnsupportedError) as caught:
+        split_passes(Program("n", "fixed8", made.input_shape, (*made.ops[:-1], *operations)))
+    return str(caught.value)
+
+
+def test_formats_that_the_tile_has_not_are_refused():
+    logits = ops.Requantize("r", "c", Fixed(32), (0,))
+    assert refused(logits, ops.Relu("a", "r")) == (
+        "layer 'a' reads 'r', which is fixed32; the tile's activations are fixed8"
+    )
+    assert refused(ops.Requantize("r", "c", Fixed(4), (0,))) == (
+        "layer 'c' leaves as fixed4; the tile's activations are fixed8 and its logits fixed32"
+    )
+
+
+def test_a_requantise_without_a_layer_is_refused():
+    """`Program` itself lets none through, so it is asked of one that was put together by hand."""
+    made = program(relu("a"))
+    object.__setattr__(made, "ops", (made.ops[0], made.ops[2]))
+    with pytest.raises(UnsupportedError) as caught:
+        split_passes(made)
+    assert str(caught.value) == "operation 'r' (Requantize) follows no layer of the tile"
