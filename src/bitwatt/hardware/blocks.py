@@ -69,6 +69,8 @@ def blocks(
     fed = operands or synthetic_operands(precision, synapses)
     streams = stimulus.neuron(precision, synapses, fan_in, fed)
     stages = pipeline_stages(precision, synapses)
+    own_sums = fed.starts is not None
+    totals = "one of its sums" if own_sums else f"the sum of {stimulus.GROUPS} tree sums"
     found = {}
     if not isinstance(precision.weights, Binary):
         found["weight_block"] = _block(
@@ -89,14 +91,14 @@ def blocks(
         "accumulator",
         accumulator(precision, synapses, fan_in),
         streams["accumulator"],
-        f"{fed.description}; a new sum each {stimulus.GROUPS} cycles",
+        f"{fed.description}; " + ("its sums" if own_sums else f"a new sum each {stimulus.GROUPS} cycles"),
         2,
     )
     found["output_stage"] = _block(
         "output_stage",
         output_stage(precision, fan_in),
         streams["output_stage"],
-        f"{fed.description}; the sum of {stimulus.GROUPS} tree sums in each cycle, ReLU, no pooling",
+        f"{fed.description}; {totals} in each cycle, ReLU, no pooling",
         2,
     )
     for pooling in stimulus.WINDOWS:
