@@ -19,10 +19,8 @@ def test_a_convolution_is_a_product_with_its_windows(groups, kernel, stride, pad
     rng = np.random.default_rng(seed)
     maps, weight = rng.integers(-9, 9, (2 * groups, 8, 7)), rng.integers(-9, 9, (3 * groups, 2, *kernel))
     op = ops.Conv2d("c", "x", weight, None, Fixed(8), (0,), stride, padding, dilation, groups)
-    expected = functional.conv2d(
-        torch.from_numpy(maps[None]).double(), torch.from_numpy(weight).double(), None, stride, padding, dilation,
-        groups,
-    )[0].numpy()  # fmt: skip
+    tensors = (torch.from_numpy(array).double() for array in (maps[None], weight))
+    expected = functional.conv2d(*tensors, None, stride, padding, dilation, groups)[0].numpy()
     windows = convolution_windows(maps, op, positions(*expected.shape[1:], (1, 1)))
     matrix = weight.transpose(0, 2, 3, 1).reshape(groups, 3, -1)
     made = np.einsum("gpk,gok->gop", windows, matrix)
@@ -33,12 +31,12 @@ def test_positions_of_a_pooling_window_follow_each_other():
     assert positions(1, 2, (2, 2)) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
 
 
-POOLINGS = st.builds(
-    lambda kernel, stride, padding, ceil, include: ops.AvgPool2d(
-        "p", "x", kernel, stride, tuple(min(p, k // 2) for p, k in zip(padding, kernel, strict=True)), ceil, include
-    ),
-    SIDES, SIDES, SIDES, st.booleans(), st.booleans(),
-)  # fmt: skip
+def pooling(kernel, stride, padding, ceil_mode, count_include_pad):
+    allowed = tuple(min(p, k // 2) for p, k in zip(padding, kernel, strict=True))
+    return ops.AvgPool2d("p", "x", kernel, stride, allowed, ceil_mode, count_include_pad)
+
+
+POOLINGS = st.builds(pooling, SIDES, SIDES, SIDES, st.booleans(), st.booleans())
 
 
 @settings(deadline=None)

@@ -165,7 +165,7 @@ def _compared(step: TilePass, runs: list[PassRun], got: Values, expected: Values
     plan = step.plan
     scheduled = plan.cycles, accesses(plan.events)
     unlike = next((run for run in runs if (run.cycles, run.accesses) != scheduled), runs[0])
-    differs = np.argwhere(~_same(got, expected))
+    differs = np.argwhere(~equal_bits(got, expected))
     first = None
     if len(differs):
         image, *position = map(int, differs[0])
@@ -176,8 +176,8 @@ def _compared(step: TilePass, runs: list[PassRun], got: Values, expected: Values
     )
 
 
-def _same(got: Values, expected: Values) -> NDArray[np.bool_]:
-    """Bit for bit, the sign of zero too; any NaN is as good as another."""
+def equal_bits(got: Values, expected: Values) -> NDArray[np.bool_]:
+    """Where two results are equal: bit for bit, the sign of zero too, but any NaN is as good as another."""
     if not np.issubdtype(got.dtype, np.floating):
         return np.asarray(got == expected)
     words = (value.astype(np.float32).view(np.uint32) for value in (got, expected))

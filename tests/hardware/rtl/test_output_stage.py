@@ -263,8 +263,8 @@ def test_float32(play_cycles):
             assert seen[end] == int(np.float32(wanted).view(np.uint32))
 
 
-def test_float32_maximum_orders_zeros_and_nan(play_cycles):
-    def largest(*window):
+def test_float32_maximum_and_relu_of_zeros_and_nan(play_cycles):
+    def largest(*window, relu=0):
         n = len(window)
         found = play_cycles(
             output_stage(parse_precision("float32"), 64),
@@ -272,7 +272,7 @@ def test_float32_maximum_orders_zeros_and_nan(play_cycles):
                 "total": [0] * (n + 1),
                 "bias": [0] * (n + 1),
                 "from_buffer": [1] * (n + 1),
-                "relu": [0] * (n + 1),
+                "relu": [relu] * (n + 1),
                 "activation": [*window, 0],
                 "enable": [1] * (n + 1),
                 "pooling": [1] * (n + 1),
@@ -285,6 +285,10 @@ def test_float32_maximum_orders_zeros_and_nan(play_cycles):
         )
         return found["result"][-1]
 
-    assert largest(0x80000000, 0) == largest(0, 0x80000000) == 0
-    assert largest(0x7FC00000, 0x7F800000) == largest(0x7F800000, 0x7FC00000) == 0x7FC00000
+    # Of equals the first; and nothing is larger than NaN, nor NaN than anything.
+    assert largest(0x80000000, 0) == 0x80000000
+    assert largest(0, 0x80000000) == 0
+    assert largest(0x7FC00000, 0x7F800000) == 0x7FC00000
+    assert largest(0x7F800000, 0x7FC00000) == 0x7F800000
+    assert largest(0x7FC00000, 0x80000000, relu=1) == 0
     assert largest(0xBF800000, 0xC0000000) == 0xBF800000

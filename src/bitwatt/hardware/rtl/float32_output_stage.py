@@ -2,9 +2,10 @@
 
     code   = total + bias                         one rounded addition, total on the left
     code   = the activation, where `from_buffer`
-    code   = +0 where `relu` and its sign bit is set (-0 too); NaN, whose sign is clear, passes
-    pooled = the larger of pooled and code, -0 below +0 and NaN above everything; or pooled + code, rounded,
-             in the order of arrival; restarted where `pool_first`
+    code   = +0 where `relu` and it is not above zero: -0 and NaN too
+    pooled = code where it is larger than pooled, so that of equals (zeros are equal) the first stays, and a
+             NaN that comes first; or pooled + code, rounded, in the order of arrival; restarted where
+             `pool_first`
     result = code, pooled, or pooled * divisor, rounded, the divisor being the float32 nearest 1 / count
 
 Each in float32 without subnormals (see `float32`). The registers are those of `output_stage`, but that the
@@ -13,7 +14,7 @@ multiplication takes two: result is 1, 2 and 4 registers behind the accumulator.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,10 +54,12 @@ class Float32OutputStage(wiring.Component):  # type: ignore[misc]
         value = Mux(self.from_buffer, self.activation, add_bias.sum)
         m.d.comb += [add_bias.left.eq(Mux(self.enable, self.total, 0)), add_bias.right.eq(self.bias)]
         with m.If(self.enable):
-            m.d.sync += code.eq(Mux(self.relu & value[-1], 0, value))
+            m.d.sync += code.eq(Mux(self.relu & (value[-1] | _is_nan(value)), 0, value))
 
         pooled = Signal(BITS, reset_less=True)
-        larger = sign_magnitude_rank(code) > sign_magnitude_rank(pooled)
+        # The adders' NaN is positive and so ranks above everything: where pooled is one, it stays.
+        both_zero = ~(code[:-1] | pooled[:-1]).any()
+        larger = (sign_magnitude_rank(code) > sign_magnitude_rank(pooled)) & ~both_zero & ~_is_nan(code)
         m.d.comb += [add_pooled.left.eq(pooled), add_pooled.right.eq(code)]
         with m.If(self.pool_enable):
             with m.If(self.pool_first):
@@ -79,3 +82,7 @@ class Float32OutputStage(wiring.Component):  # type: ignore[misc]
             with m.Default():
                 m.d.comb += self.result.eq(code)
         return m
+
+
+def _is_nan(word: Value) -> Value:
+    return word[23:31].all() & word[:23].any()
