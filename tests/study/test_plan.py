@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from bitwatt.errors import RequestError
+from bitwatt.errors import DataError, RequestError
 from bitwatt.formats import PAPER
 from bitwatt.study.expand import expand
 from bitwatt.study.plan import StudyPlan
@@ -128,6 +129,18 @@ def test_a_change_of_the_plan_redoes_what_depends_on_it_and_no_more(
     pairs = list(zip(before.points, after.points, strict=True))
     assert [int(b.training_digest != a.training_digest) for b, a in pairs] == trainings_change
     assert [int(b.digest != a.digest) for b, a in pairs] == points_change
+
+
+def test_another_technology_under_the_same_path_redoes_the_costs(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text("one")
+    before = stages(plan(technology=str(path)))
+    path.write_text("another")
+    after = stages(plan(technology=str(path)))
+    assert all(b.digest != a.digest for b, a in zip(before.points, after.points, strict=True))
+    assert before.points[0].training_digest == after.points[0].training_digest
+    with pytest.raises(DataError, match="cannot read the technology"):
+        stages(plan(technology=str(tmp_path / "missing.json")))
 
 
 @pytest.mark.parametrize("change", [{"weights": "other"}, {"data_digest": "other"}])

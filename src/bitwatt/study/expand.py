@@ -9,6 +9,7 @@ from bitwatt.formats import parse_precision
 from bitwatt.study.digest import costing_digest, digest_of, numerics
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.stages import FloatStage, PointStage, Stages, Subject
+from bitwatt.technology.technology import technology_digest
 
 
 def expand(plan: StudyPlan, subjects: Mapping[tuple[str, int], Subject]) -> Stages:
@@ -53,5 +54,5 @@ def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointSta
         presets=presets,
         technology=plan.technology,
         training_digest=training,
-        digest=digest_of("cost", training, tiles, plan.technology, costing_digest()),
+        digest=digest_of("cost", training, tiles, technology_digest(plan.technology), costing_digest()),
     )

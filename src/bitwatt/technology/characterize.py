@@ -137,6 +137,7 @@ def _measure_all(
     ]
     entries = [load_entry("measurement", digest) for digest in digests]
     missing = [index for index, entry in enumerate(entries) if entry is None]
+    missing.sort(key=lambda index: len(syntheses[index].netlist_json), reverse=True)  # the longest first
     jobs = [(specs[index], syntheses[index].netlist_json, digests[index]) for index in missing]
     if missing:
         tell(f"{len(missing)} blocks to measure")

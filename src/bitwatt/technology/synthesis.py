@@ -82,10 +82,12 @@ def synthesize_all(
     """
     ordered = list(plans)
     distinct = {plan.digest: plan for plan in reversed(ordered)}
+    # The longest first, as near as the length of its RTL tells, so that none is left over at the end.
+    largest_first = sorted(distinct.values(), key=lambda plan: len(plan.rtlil), reverse=True)
     with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
         futures = {
-            digest: pool.submit(synthesize, plan, timeout_s=timeout_s, listen=listen)
-            for digest, plan in distinct.items()
+            plan.digest: pool.submit(synthesize, plan, timeout_s=timeout_s, listen=listen)
+            for plan in largest_first
         }
         try:
             return tuple(futures[plan.digest].result() for plan in ordered)

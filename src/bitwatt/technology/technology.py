@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitwatt.errors import RequestError, unknown_name
+from bitwatt.errors import DataError, RequestError, unknown_name
 from bitwatt.technology.sram import SramArray, SramTable, built_in_sram_table, sram
 from bitwatt.technology.table import Table, load_table
 
@@ -48,7 +49,7 @@ def technology(name: str) -> Technology:
     Anything with a path separator or a `.json` ending is a path. Raises `RequestError` with the names there
     are and the nearest match for any other, `DataError` for a file that is missing or damaged.
     """
-    if "/" in name or name.endswith(".json"):
+    if _is_path(name):
         from bitwatt.technology.file import read_technology  # which needs this module
 
         return read_technology(Path(name))
@@ -65,3 +66,20 @@ def technology(name: str) -> Technology:
         sram_cell="itrs-lop",
         source=f"gates: {table.source()}; memories: {macros.source}",
     )
+
+
+def technology_digest(name: str) -> str:
+    """What tells a technology from others: a built-in one's name, or the SHA-256 of a file's content.
+
+    Raises `DataError` for a file that cannot be read.
+    """
+    if not _is_path(name):
+        return name
+    try:
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read the technology {name}: {error.strerror}") from None
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".json")
