@@ -132,6 +132,26 @@ def test_small_batches_of_3x3_kernels_are_exact():
     assert_same(program, images)
 
 
+@pytest.mark.parametrize(
+    "size, weight, stride, padding, dilation, groups",
+    [
+        ((3, 6, 1), (2, 3, 1, 1), (2, 2), (2, 1), (2, 2), 1),
+        ((12, 9, 1), (6, 4, 5, 2), (2, 2), (1, 3), (1, 2), 3),
+    ],
+)
+def test_dilated_windows_that_lie_in_the_padding(size, weight, stride, padding, dilation, groups):
+    """Left to itself oneDNN ends the process at these, sooner or later."""
+    ones = np.ones(weight, dtype=np.int64)
+    bias = np.ones(weight[0], dtype=np.int64)
+    conv = ops.Conv2d("conv", "quantize", ones, bias, Fixed(8), (0,), stride, padding, dilation, groups)
+    logits = ops.Requantize("logits", "conv", Fixed(32), (0,))
+    program = Program("conv", "fixed8", size, (ops.Quantize("quantize", "input", Fixed(8), 0), conv, logits))
+    images = np.ones((2, *size), np.float32)
+    assert_same(program, images)
+    for _ in range(300):
+        program(torch.from_numpy(images))
+
+
 def test_settings_that_round_are_put_aside_and_back(linear_program):
     """bfloat16 and TF32 inside oneDNN, autocast, NNPACK."""
     random = np.random.default_rng(0)

@@ -108,9 +108,15 @@ def _float32(op: ops.Weighted, term: Term, scale: NDArray[np.float64], bias: Ten
     weight = _scaled(term, scale).to(torch.float32)
     if isinstance(op, ops.Linear):
         return lambda x: functional.linear(x, weight, bias)
-    stride, padding, dilation, groups = op.stride, op.padding, op.dilation, op.groups
     weight = weight.contiguous(memory_format=torch.channels_last)
-    return lambda x: functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    stride, dilation, groups = op.stride, op.dilation, op.groups
+    (top, left), (tall, wide) = op.padding, op.weight.shape[2:]
+    if top <= dilation[0] * (tall - 1) and left <= dilation[1] * (wide - 1):
+        padding = op.padding
+        return lambda x: functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    # oneDNN 3.12 may read astray where a dilated window lies in the padding alone; padded first it does not.
+    around = [left, left, top, top]
+    return lambda x: functional.conv2d(functional.pad(x, around), weight, bias, stride, 0, dilation, groups)
 
 
 def _float64(
