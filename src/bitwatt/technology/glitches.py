@@ -126,9 +126,6 @@ def _settle(
     heapq.heapify(queue)
     number = len(queue)
     underway: dict[int, int] = {}
-    current = dict.fromkeys((net for _, net in changes), 0)
-    for net in current:
-        current[net] = value[net]
     while queue:
         time, serial, net, maker = heapq.heappop(queue)
         if maker >= 0:
