@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 import bitwatt
-from bitwatt.cli import characterize, cost, doctor, evaluate, formats, lower, report, study, tile, train
+from bitwatt.cli import (
+    characterize,
+    cosim,
+    cost,
+    doctor,
+    evaluate,
+    formats,
+    lower,
+    report,
+    study,
+    tile,
+    train,
+)
 from bitwatt.errors import BitwattError, RequestError
 
 DONE, WORK_FAILED, REQUEST_WRONG = 0, 1, 2
@@ -26,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, train, lower, evaluate, cost, tile, characterize, report, formats, doctor):
+for verb in (study, train, lower, evaluate, cost, tile, cosim, characterize, report, formats, doctor):
     verb.add_to(app)
 
 
