@@ -12,6 +12,8 @@ from bitwatt.cli.arguments import DataDir, DataName, Json, example
 from bitwatt.errors import BitwattError, RequestError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bitwatt.hardware.cosim import CosimReport
 
 _EPILOG = example("bitwatt cosim lenet-fixed8.bitwatt --data mnist-small --images 100")
@@ -56,7 +58,7 @@ def cosim(
         raise BitwattError(_difference(report))
 
 
-def _table(report: CosimReport) -> object:
+def _table(report: CosimReport) -> Table:
     from rich.table import Table
 
     table = Table(
@@ -75,8 +77,8 @@ def _difference(report: CosimReport) -> str:
     layer = next(layer for layer in report.layers if not layer.agrees)
     if layer.difference is None:
         return (
-            f"layer '{layer.name}': {layer.cycles} cycles on the RTL, {layer.scheduled_cycles} in the schedule; "
-            f"accesses {layer.accesses} and {layer.scheduled_accesses}"
+            f"layer '{layer.name}': {layer.cycles} cycles on the RTL, {layer.scheduled_cycles} in the "
+            f"schedule; accesses {layer.accesses} and {layer.scheduled_accesses}"
         )
     found = layer.difference
     return (

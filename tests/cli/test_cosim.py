@@ -1,0 +1,40 @@
+"""`bitwatt cosim` on a small program, in the simulator that needs no compiler."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import bitwatt as bw
+from bitwatt.cli.app import run
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.AvgPool2d(14), nn.Flatten(), nn.Linear(4, 10))
+    data = bw.datasets.load("mnist-small")
+    quantised = bw.quantize(net, "fixed4", calibration=data.calibration)
+    path = tmp_path / "small.bitwatt"
+    bw.lower(quantised.eval(), example=data.test.images[:1], network="small").save(path)
+    return path
+
+
+def test_the_rtl_agrees(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cosim", str(program), "--images", "2", "--simulator", "amaranth", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["agrees"] is True
+    assert [layer["differing"] for layer in report["layers"]] == [0] * len(report["layers"])
+    assert report["cycles"] == sum(layer["scheduled_cycles"] for layer in report["layers"])
+
+
+def test_a_simulator_of_no_name(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cosim", str(program), "--simulator", "verilatr"]) == 2
+    assert "unknown simulator 'verilatr'; did you mean 'verilator'?" in capsys.readouterr().err
+
+
+def test_more_images_than_there_are(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cosim", str(program), "--images", "5000"]) == 2
+    assert "--images 5000: 'mnist-small' has 2000 test images" in capsys.readouterr().err
