@@ -14,7 +14,7 @@ from bitwatt.cli.app import run
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.AvgPool2d(14), nn.Flatten(), nn.Linear(4, 10))
+    net = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 10))
     data = bw.datasets.load("mnist-small")
     quantised = bw.quantize(net, "fixed4", calibration=data.calibration)
     path = tmp_path / "small.bitwatt"
