@@ -104,7 +104,8 @@ def _check_formats(program: Program, step: Pass, activations: Format) -> None:
     read = program.types[step.input].format
     if read != activations:
         raise UnsupportedError(
-            f"layer '{step.name}' reads '{step.input}', which is {read}; the tile's activations are {activations}"
+            f"layer '{step.name}' reads '{step.input}', which is {read}; "
+            f"the tile's activations are {activations}"
         )
     if step.requantize is not None and step.requantize.format not in (activations, LOGITS):
         raise UnsupportedError(

@@ -1,11 +1,12 @@
-"""What the streams of descriptors and parameters carry, field by field, the first in the lowest bits."""
+"""The tile's ports, and what its streams carry, field by field, the first in the lowest bits."""
 
 from __future__ import annotations
 
 from amaranth.hdl import signed
-from amaranth.lib import data
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out, Signature
 
-from bitwatt.hardware.pooling import Pooling
+from bitwatt.hardware.pooling import Pooling, divisor_bits
 from bitwatt.hardware.rtl.control import LOOP_DESCRIPTOR
 from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
@@ -40,5 +41,24 @@ def parameter_layout(tile: Tile) -> data.StructLayout:
         {
             "bias": data.ArrayLayout(signed(bits), tile.neurons),
             "shift": data.ArrayLayout(signed(shift_bits(bits)), tile.neurons),
+        }
+    )
+
+
+def tile_signature(tile: Tile) -> Signature:
+    """The tile's ports. bin_read, sb_read, bout_write, bout_read: a row is read or written in this cycle."""
+    weights, activations = tile.precision.weights.bits, tile.precision.activations.bits
+    return Signature(
+        {
+            "layers": In(stream.Signature(LAYER_DESCRIPTOR)),
+            "bin_rows": In(stream.Signature(data.ArrayLayout(activations, tile.synapses))),
+            "sb_rows": In(stream.Signature(data.ArrayLayout(weights, tile.neurons * tile.synapses))),
+            "parameters": In(stream.Signature(parameter_layout(tile))),
+            "divisors": In(stream.Signature(divisor_bits(tile.precision))),
+            "out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons))),
+            "bin_read": Out(1),
+            "sb_read": Out(1),
+            "bout_write": Out(1),
+            "bout_read": Out(1),
         }
     )

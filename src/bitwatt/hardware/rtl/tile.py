@@ -19,14 +19,13 @@ from operator import or_
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from bitwatt.hardware.pipeline import pipeline_stages
-from bitwatt.hardware.pooling import Pooling, divisor_bits
+from bitwatt.hardware.pooling import Pooling
 from bitwatt.hardware.rtl.buffers import FlipFlopMemory
 from bitwatt.hardware.rtl.control import Control
 from bitwatt.hardware.rtl.fifo import OutputQueue
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, SLICE_BITS, parameter_layout
+from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, SLICE_BITS, tile_signature
 from bitwatt.hardware.rtl.neuron import Neuron
 from bitwatt.hardware.rtl.placement import Place, inline
 from bitwatt.hardware.tile import Tile
@@ -42,21 +41,7 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
     def __init__(self, tile: Tile, place: Place = inline) -> None:
         self.tile = tile
         self._place = place
-        weights, activations = tile.precision.weights.bits, tile.precision.activations.bits
-        super().__init__(
-            {
-                "layers": In(stream.Signature(LAYER_DESCRIPTOR)),
-                "bin_rows": In(stream.Signature(data.ArrayLayout(activations, tile.synapses))),
-                "sb_rows": In(stream.Signature(data.ArrayLayout(weights, tile.neurons * tile.synapses))),
-                "parameters": In(stream.Signature(parameter_layout(tile))),
-                "divisors": In(stream.Signature(divisor_bits(tile.precision))),
-                "out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons))),
-                "bin_read": Out(1),
-                "sb_read": Out(1),
-                "bout_write": Out(1),
-                "bout_read": Out(1),
-            }
-        )
+        super().__init__(tile_signature(tile))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
