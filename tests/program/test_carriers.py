@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bitwatt.formats import Fixed
 from bitwatt.program import ops, reference
 from bitwatt.program.bounds import Range, hull, partial_sums
-from bitwatt.program.carriers import LIMIT, Carrier, Piece, Term, exact_carriers
+from bitwatt.program.carriers import LIMIT, Carrier, Piece, Term
+from bitwatt.program.choosing import exact_carriers
 from bitwatt.program.kernels import exact_arithmetic, rounded_sums, scaled_sums
 from bitwatt.program.rounding import nearest, shifted
 

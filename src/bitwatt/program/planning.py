@@ -16,7 +16,8 @@ from torch import Tensor
 from bitwatt.formats import Fixed, Format
 from bitwatt.program import ops
 from bitwatt.program.bounds import Range, value_ranges
-from bitwatt.program.carriers import LIMIT, Carrier, choose_carrier
+from bitwatt.program.carriers import LIMIT, Carrier
+from bitwatt.program.choosing import choose_carrier
 from bitwatt.program.combining import round_
 from bitwatt.program.kernels import in_chunks, rounded_sums, scaled_sums
 from bitwatt.program.pooling import average_pool, max_pool
@@ -102,7 +103,11 @@ def _weighted_step(
             lambda x: clip_(round_(pooled(sums(x)), format).to(dtype), format, relu),
         )
     rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
-    return Step(tail[-1].name, op.input, in_chunks(lambda x: clip_(pooled(rounded(x)), format, relu), size))
+
+    def run(x: Tensor) -> Tensor:
+        return clip_(pooled(rounded(x)), format, relu)
+
+    return Step(tail[-1].name, op.input, in_chunks(run, size) if carrier.arithmetic == "float32" else run)
 
 
 def storage(format: Format, values: Range) -> torch.dtype:
