@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("training_step", "executor")
+BENCHMARKS = ("training_step", "executor", "cosim")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

