@@ -18,12 +18,14 @@ VERBS = sorted(command.name or "" for command in app.registered_commands)
 def test_the_verbs_are_these() -> None:
     assert VERBS == [
         "characterize",
+        "cosim",
         "cost",
         "doctor",
         "evaluate",
         "formats",
         "lower",
         "report",
+        "rtl",
         "study",
         "tile",
         "train",

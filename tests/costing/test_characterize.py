@@ -1,6 +1,7 @@
 """A technology from a library's files: the whole way, from the cache, and what stops it."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bitwatt.errors import DataError, RequestError
 from bitwatt.hardware.tile import Tile
 from bitwatt.technology.liberty import read_libraries
 from bitwatt.technology.liberty_syntax import without_comments
+from bitwatt.technology.technology import Technology
 from bitwatt.technology.toolchain import liberty_path
 
 SMALL = Tile("fixed3", neurons=2, synapses=2, rows=4, fan_in=8)
@@ -33,10 +35,19 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.eda
-def test_the_whole_way_and_again_from_the_cache(cells, fresh_cache, monkeypatch, capsys) -> None:
+@pytest.fixture(scope="module")
+def first_run(cells, tmp_path_factory) -> tuple[Technology, list[str], Path]:
+    """A technology made from nothing, what was told, and the cache that it left."""
     lines: list[str] = []
-    made = characterize_technology([SMALL], [cells], listen=lines.append)
+    cache = tmp_path_factory.mktemp("first") / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BITWATT_CACHE", str(cache))
+        return characterize_technology([SMALL], [cells], listen=lines.append), lines, cache
+
+
+@pytest.mark.eda
+def test_the_whole_way_and_again_from_the_cache(cells, first_run, monkeypatch) -> None:
+    made, lines, cache = first_run
     assert set(made.table.blocks) == set(block_specs(SMALL))
     assert (made.node_nm, made.sram_node_nm, made.voltage_v) == (45, 45, 1.1)
     assert tile_cost(SMALL, made).area_mm2 > 0
@@ -44,13 +55,14 @@ def test_the_whole_way_and_again_from_the_cache(cells, fresh_cache, monkeypatch,
     netlists = {spec.rtlil for spec in block_specs(SMALL).values()}
     assert lines[0] == (
         f"{len(made.table.blocks)} blocks in NangateOpenCellLibrary: {len(netlists)} to synthesise, the "
-        f"others are in {fresh_cache}"
+        f"others are in {cache}"
     )
     assert any(line.startswith("synthesised weight_block/fixed3:fixed3/gated in ") for line in lines)
 
     def again(*_args: object, **_options: object) -> None:
         raise RuntimeError("the library was read again")
 
+    monkeypatch.setenv("BITWATT_CACHE", str(cache))
     monkeypatch.setattr(module, "parse_libraries", again)
     assert characterize_technology([SMALL], [cells]) == made
     with pytest.raises(RuntimeError):
@@ -58,8 +70,9 @@ def test_the_whole_way_and_again_from_the_cache(cells, fresh_cache, monkeypatch,
 
 
 @pytest.mark.eda
-def test_a_damaged_entry_is_noticed_and_made_again(cells, fresh_cache, caplog) -> None:
-    made = characterize_technology([SMALL], [cells])
+def test_a_damaged_entry_is_noticed_and_made_again(cells, first_run, fresh_cache, caplog) -> None:
+    made, _, cache = first_run
+    shutil.copytree(cache, fresh_cache)
     for path in fresh_cache.rglob("*.json.gz"):
         path.write_bytes(path.read_bytes()[:-9])
     again = characterize_technology([SMALL], [cells])

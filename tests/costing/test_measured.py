@@ -29,6 +29,14 @@ def cells() -> Path:
     return liberty_path("nangate45")
 
 
+@pytest.fixture(scope="module")
+def table(cells, tmp_path_factory):
+    """The tile's technology with synthetic operands; its cache stays for the module's tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BITWATT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield characterize_technology([TILE], [cells])
+
+
 def program_of(scale: float):
     """A hidden layer whose inputs are nearly all zeros where `scale` is small."""
     torch.manual_seed(0)
@@ -38,9 +46,7 @@ def program_of(scale: float):
 
 
 @pytest.mark.eda
-def test_the_datapath_is_measured_with_the_programs_own_operands(cells, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("BITWATT_CACHE", str(tmp_path))
-    table = characterize_technology([TILE], [cells])
+def test_the_datapath_is_measured_with_the_programs_own_operands(cells, table) -> None:
     quiet, busy = (program_of(scale) for scale in (-3.0, 1.0))
     costs = [
         cost(program, TILE, measured_technology(program, images, TILE, table, cells))
@@ -58,9 +64,7 @@ def test_the_datapath_is_measured_with_the_programs_own_operands(cells, tmp_path
 
 
 @pytest.mark.eda
-def test_another_library_than_the_tables_is_refused(cells, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("BITWATT_CACHE", str(tmp_path))
-    table = characterize_technology([TILE], [cells])
+def test_another_library_than_the_tables_is_refused(cells, table, tmp_path) -> None:
     other = tmp_path / "other.lib"
     other.write_text(cells.read_text() + "\n")
     program, images = program_of(1.0)
