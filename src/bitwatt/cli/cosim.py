@@ -51,9 +51,7 @@ def cosim(
     report = cosimulate(loaded, taken, simulator=simulator, vcd=vcd, progress=print_note)  # type: ignore[arg-type]
     if json:
         waveform = None if report.waveform is None else str(report.waveform)
-        print_json(
-            {**asdict(report), "waveform": waveform, "agrees": report.agrees, "cycles": report.cycles}
-        )
+        print_json({**asdict(report), "waveform": waveform, "agrees": report.agrees, "cycles": report.cycles})
     else:
         print_result(_table(report))
         print_result(f"{report.images} images: build {report.build_s:.1f} s, run {report.run_s:.1f} s")

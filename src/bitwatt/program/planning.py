@@ -95,17 +95,17 @@ def _weighted_step(
             x = max_pool(pool, x)
         return x
 
-    if carrier.sum == "float32":  # fewer elements are rounded if they are pooled first
+    if carrier.sum == "float32":
         sums = scaled_sums(op, carrier, requantize.shift)
-        return Step(
-            tail[-1].name,
-            op.input,
-            lambda x: clip_(round_(pooled(sums(x)), format).to(dtype), format, relu),
-        )
-    rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
 
-    def run(x: Tensor) -> Tensor:
-        return clip_(pooled(rounded(x)), format, relu)
+        def run(x: Tensor) -> Tensor:  # fewer elements are rounded if they are pooled first
+            return clip_(round_(pooled(sums(x)), format).to(dtype), format, relu)
+
+    else:
+        rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
+
+        def run(x: Tensor) -> Tensor:
+            return clip_(pooled(rounded(x)), format, relu)
 
     return Step(tail[-1].name, op.input, in_chunks(run, size) if carrier.arithmetic == "float32" else run)
 
