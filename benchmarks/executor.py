@@ -2,11 +2,11 @@
 
     python benchmarks/executor.py --network lenet alex --precision fixed8 binary --threads 1
 
-Plain float32 is the same network in PyTorch, channels-last, without gradients. Runs are timed in turn, float
-then program, so that a busy machine slows both; the figure is the median of the ratios of pairs. With one
-thread it is the thread's own processor time that counts, which other processes disturb less. Beside it stands the
-carrier that needs no proof, the same network in float64 (`.double()`, channels-last). docs/performance.md has
-figures, and what was tried.
+Plain float32 is the same network in PyTorch, channels-last, without gradients. Runs are timed in turn,
+float then program, so that a busy machine slows both; the figure is the median of the ratios of pairs. With
+one thread it is the thread's own processor time that counts, which other processes disturb less. Beside it
+stands the carrier that needs no proof, the same network in float64 (`.double()`, channels-last).
+docs/performance.md has figures, and what was tried.
 """
 
 from __future__ import annotations
