@@ -25,8 +25,12 @@ from bitwatt.program.inference import spread
 Kernel = Callable[[Tensor], Tensor]
 """A function of activations: integers held in floating point."""
 
-CHUNK = 2**19
-"""Sums of one term that are made at once where there are several terms: these are read again to be added."""
+CHUNK = 2**20
+"""Sums that a float32 layer leaves at once.
+
+They are read again; and memory asked for in small pieces is used again, where large ones come fresh from the
+system, page by page.
+"""
 
 
 @contextmanager
@@ -91,9 +95,13 @@ def rounded_sums(
 
 
 def in_chunks(run: Kernel, size: int) -> Kernel:
-    """The same for some images at a time. size: sums of one term for one image."""
-    step = max(1, CHUNK // size)
-    return lambda x: run(x) if len(x) <= step else torch.cat([run(part) for part in torch.split(x, step)])
+    """The same for some images at a time, in equal parts. size: sums of one term for one image."""
+
+    def chunked(x: Tensor) -> Tensor:
+        parts = -(-len(x) * size // CHUNK)
+        return run(x) if parts == 1 else torch.cat([run(part) for part in torch.chunk(x, parts)])
+
+    return chunked
 
 
 def _shifts(op: ops.Weighted, shift: tuple[int, ...]) -> NDArray[np.int64]:
