@@ -102,3 +102,63 @@ def test_float32_zeros_infinities_and_nan():
     drawing = Drawing(rng, "float32", (2, 4, 4))
     drawing.add(ops.MaxPool2d, kernel=(2, 2), stride=(1, 1))
     check(drawing.program(lanes=4), images, tile, simulator)
+
+
+def depthwise(drawing):
+    drawing.convolution(4, (3, 3), padding=(1, 1), groups=4)
+
+
+def dilated_and_strided(drawing):
+    drawing.convolution(7, (2, 3), stride=(2, 1), padding=(1, 2), dilation=(2, 2))
+
+
+def deeper_than_the_buffers(drawing):
+    drawing.convolution(2, (3, 3))  # 36 products are 18 rows, and the buffers have 5
+
+
+def fused_mean_of_two(drawing):
+    drawing.convolution(7, (1, 1))
+    drawing.add(ops.Relu)
+    drawing.add(ops.AvgPool2d, kernel=(1, 2), stride=(1, 2))
+
+
+def padded_maximum_then_relu(drawing):
+    drawing.add(ops.MaxPool2d, kernel=(3, 3), stride=(2, 2), padding=(1, 1), ceil_mode=True)
+    drawing.add(ops.Relu)
+
+
+def mean_then_relu(drawing):
+    drawing.add(ops.AvgPool2d, kernel=(1, 3), stride=(1, 1), padding=(0, 1), count_include_pad=False)
+    drawing.add(ops.Relu)
+
+
+def logits_of_several_groups(drawing):
+    drawing.add(ops.MaxPool2d, kernel=(3, 3), stride=(3, 3))
+    drawing.logits(8)
+
+
+EXPECTED = {
+    # what each case is there for, as the schedule has it
+    depthwise: lambda plan: plan.work.groups == 4 and plan.groups == 4 and not plan.bin_held,
+    dilated_and_strided: lambda plan: plan.groups == 3,
+    deeper_than_the_buffers: lambda plan: plan.depth > 5 and not plan.sb_held,
+    fused_mean_of_two: lambda plan: plan.work.kind == "weighted" and plan.work.window == 2 and plan.pause > 0,
+    padded_maximum_then_relu: lambda plan: plan.groups == 2,
+    mean_then_relu: lambda plan: plan.pause > 0,
+    logits_of_several_groups: lambda plan: plan.work.wide and plan.groups == 3 and plan.slices > 1,
+}
+
+
+@pytest.fixture(scope="module")
+def small_tile():
+    return simulation("fixed8", 3, 2, 5)
+
+
+@pytest.mark.parametrize("case", EXPECTED, ids=lambda case: case.__name__)
+def test_what_draws_may_miss(case, small_tile):
+    tile, simulator = small_tile
+    drawing = Drawing(np.random.default_rng(7), "fixed8", (4, 5, 6))
+    case(drawing)
+    program = drawing.program()
+    assert any(EXPECTED[case](step.plan) for step in compile_passes(program, tile))
+    check(program, drawing.images(), tile, simulator)
