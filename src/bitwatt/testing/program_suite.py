@@ -14,9 +14,7 @@ Needs hypothesis (the extra `dev`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -26,6 +24,7 @@ from bitwatt.formats import Binary, Fixed, Float32, Format, Minifloat, PowerOfTw
 from bitwatt.program import ops
 from bitwatt.program.inference import INPUT, SHIFTS
 from bitwatt.program.program import LOGIT_BITS, Program
+from bitwatt.testing.program_numbers import Draw, float_numbers, grid_integers
 
 ACTIVATIONS: tuple[Format, ...] = (
     *(Fixed(bits) for bits in (2, 4, 8, 16, 20, 32)),
@@ -35,8 +34,6 @@ ACTIVATIONS: tuple[Format, ...] = (
     Ternary(),
 )
 WEIGHTS: tuple[Format, ...] = (*ACTIVATIONS, Binary())
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def integer_programs() -> st.SearchStrategy[Program]:
@@ -52,27 +49,6 @@ def float_programs() -> st.SearchStrategy[Program]:
 def images_for(program: Program, most: int = 3) -> st.SearchStrategy[NDArray[np.float32]]:
     """One to `most` images: of grid points, of arbitrary numbers, or all of one extreme."""
     return st.composite(_images)(program, most)
-
-
-def grid_integers(draw: Draw, format: Format, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Integers of the format: any, sparse, near the ends, or all at one end."""
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    low, high = format.smallest_integer, format.largest_integer
-    match draw(st.sampled_from(("any", "gaussian", "sparse", "ends", "least", "most"))):
-        case "least":
-            return np.full(shape, low, dtype=np.int64)
-        case "most":
-            return np.full(shape, high, dtype=np.int64)
-        case "ends":
-            return random.choice(np.array([low, high], dtype=np.int64), shape)
-        case "gaussian":
-            reals = random.normal(0, max(high / 3, 1), shape)
-        case "sparse":
-            reals = random.uniform(low, high, shape) * (random.random(shape) < 0.2)
-        case _:
-            reals = random.uniform(low, high, shape)
-    unit = format.unit_exponent
-    return np.ldexp(format.quantize(np.ldexp(reals, unit)), -unit).astype(np.int64)
 
 
 @dataclass
@@ -224,21 +200,6 @@ def _pool(chain: _Chain, name: str, kind: str) -> None:
         chain.made.append(ops.AvgPool2d(name, chain.last, *pairs, ceil, chain.draw(st.booleans())))
     made = [ops.pooled_size(size[a], kernel[a], stride[a], padding[a], ceil) for a in (0, 1)]
     chain.shape = (channels, *made)
-
-
-def float_numbers(draw: Draw, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """float32 numbers: ordinary, of every size, near the subnormal, or often zeros of both signs."""
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    numbers = random.normal(size=shape)
-    match draw(st.sampled_from(("ordinary", "ordinary", "every size", "tiny", "zeros"))):
-        case "every size":
-            numbers = numbers * 2.0 ** random.integers(-70, 30, shape)
-        case "tiny":
-            numbers = numbers * 2.0 ** random.integers(-130, -50, shape)
-        case "zeros":
-            numbers = np.copysign(numbers * (random.random(shape) < 0.3), random.normal(size=shape))
-    with np.errstate(under="ignore"):
-        return numbers.astype(np.float32)
 
 
 def _images(draw: Draw, program: Program, most: int) -> NDArray[np.float32]:
