@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 from chains import chain_work
 
@@ -28,12 +29,13 @@ PLAN = StudyPlan(
     pretraining=Recipe(epochs=3),
     retraining=Recipe(epochs=2),
 )
-LONG = PLAN.model_copy(update={"pretraining": Recipe(epochs=12), "retraining": Recipe(epochs=10)})
+LONG = StudyPlan.of(
+    **PLAN.model_dump(exclude={"pretraining", "retraining"}),
+    pretraining=Recipe(epochs=12),
+    retraining=Recipe(epochs=10),
+)
+COST_MODEL = "one cost model"
 DATA = DataRecord(name="toys", train=4, test=4, sha256="0" * 64, source="toys made for tests")
-
-
-# A cost model that is edited while these tests run must not look like a change of the plan.
-expanding.costing_digest = lambda: "one cost model"
 
 
 def stages_of(plan: StudyPlan, data_digest: str = DATA.sha256) -> Stages:
@@ -42,7 +44,9 @@ def stages_of(plan: StudyPlan, data_digest: str = DATA.sha256) -> Stages:
         for name in plan.networks
         for seed in plan.seeds
     }
-    return expanding.expand(plan, subjects)
+    # A cost model that is edited while these tests run must not look like a change of the plan.
+    with mock.patch.object(expanding, "costing_digest", return_value=COST_MODEL):
+        return expanding.expand(plan, subjects)
 
 
 def run_engine(

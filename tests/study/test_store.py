@@ -198,7 +198,7 @@ def test_a_changed_cost_model_costs_again_and_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_engine(tmp_path)
-    monkeypatch.setattr("bitwatt.study.expand.costing_digest", lambda: "another cost model")
+    monkeypatch.setattr("engine.COST_MODEL", "another cost model")
     (tmp_path / "trained").write_text("")
     os.environ[chains.TRAINED] = str(tmp_path / "trained")
     try:

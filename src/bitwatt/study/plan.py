@@ -28,7 +28,7 @@ def _precision_names(value: object) -> object:
     return listed
 
 
-def _changes(value: Any) -> Any:
+def _changes(value: object) -> object:
     """A whole recipe is a change of everything but the seed, which is each stage's own."""
     if isinstance(value, Recipe):
         return {name: kept for name, kept in value.to_dict().items() if name != "seed"}
@@ -99,14 +99,12 @@ class StudyPlan(BaseModel):
 
     def pretraining_recipe(self, network: str) -> Recipe:
         """The recipe of a network's float training; the seed is put in by each stage."""
-        return _changed(pretraining_recipe(network), _changes(self.pretraining))
+        return _changed(pretraining_recipe(network), self.pretraining)
 
     def retraining_recipe(self, network: str, precision: str) -> Recipe:
         """The recipe of its training at a precision; the seed likewise."""
         default = retraining_recipe(network, parse_precision(precision))
-        return _changed(
-            default, {**_changes(self.retraining), **_changes(self.retraining_of.get(precision, {}))}
-        )
+        return _changed(default, {**self.retraining, **self.retraining_of.get(precision, {})})
 
     def recipes(self) -> dict[str, Any]:
         """Every recipe in full but for its seed, by network and precision."""
