@@ -22,6 +22,11 @@ def test_the_digest_is_of_the_values() -> None:
     assert len(Recipe(epochs=3).digest) == 64
 
 
+def test_a_field_at_its_default_names_nothing() -> None:
+    assert Recipe(epochs=3, learning_rate=0.05).decisive() == {"epochs": 3}
+    assert Recipe(epochs=3, learning_rate=0.04).decisive() == {"epochs": 3, "learning_rate": 0.04}
+
+
 @pytest.mark.parametrize(
     "values, message",
     [

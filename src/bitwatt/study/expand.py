@@ -24,9 +24,9 @@ def expand(plan: StudyPlan, subjects: Mapping[tuple[str, int], Subject]) -> Stag
 
 
 def _float_stage(plan: StudyPlan, subject: Subject, seed: int) -> FloatStage:
-    recipe = replace(plan.pretraining_recipe(subject.network), seed=seed).to_dict()
-    digest = digest_of("float", subject.identity(), recipe, plan.threads, plan.device, numerics())
-    return FloatStage(subject, seed, recipe, plan.threads, plan.device, digest)
+    recipe = replace(plan.pretraining_recipe(subject.network), seed=seed)
+    digest = digest_of("float", subject.identity(), recipe.decisive(), plan.threads, plan.device, numerics())
+    return FloatStage(subject, seed, recipe.to_dict(), plan.threads, plan.device, digest)
 
 
 def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointStage:
@@ -34,10 +34,10 @@ def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointSta
     recipe = (
         None
         if is_float
-        else replace(plan.retraining_recipe(start.subject.network, precision), seed=start.seed).to_dict()
+        else replace(plan.retraining_recipe(start.subject.network, precision), seed=start.seed)
     )
     presets = tuple(dict.fromkeys((plan.tile.preset, *plan.other_presets)))
-    training = digest_of("point", start.digest, precision, recipe)
+    training = digest_of("point", start.digest, precision, recipe.decisive() if recipe else None)
     tiles = [
         asdict(plan.tile.tile(precision, preset)) | {"precision": precision, "preset": preset}
         for preset in presets
@@ -46,7 +46,7 @@ def _point_stage(plan: StudyPlan, start: FloatStage, precision: str) -> PointSta
         subject=start.subject,
         precision=precision,
         seed=start.seed,
-        recipe=recipe,
+        recipe=recipe.to_dict() if recipe else None,
         threads=plan.threads,
         device=plan.device,
         float_digest=start.digest,

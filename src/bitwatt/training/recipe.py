@@ -107,10 +107,21 @@ class Recipe:
             raise RequestError("a recipe needs 'epochs'")
         return cls(**values)
 
+    def decisive(self) -> dict[str, Any]:
+        """The fields that are not at their default, and `epochs`: what names this recipe for good.
+
+        A field that bitwatt gains later is at its default in every recipe of today, and so changes no digest.
+        """
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+
     @property
     def digest(self) -> str:
-        """SHA-256 over names and values, the same on every machine."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over what is decisive, the same on every machine."""
+        return hashlib.sha256(json.dumps(self.decisive(), sort_keys=True).encode()).hexdigest()
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """The rate of step 0 .. steps-1; a function of the step alone, so that training can be resumed."""
