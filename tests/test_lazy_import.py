@@ -16,6 +16,7 @@ HEAVY = ("torch", "amaranth", "optuna", "scipy", "matplotlib", "plotly", "pyosys
         "import bitwatt",
         "import bitwatt.formats",
         "import bitwatt; bitwatt.Precision; bitwatt.formats; dir(bitwatt)",
+        "import bitwatt.study; bitwatt.study.StudyPlan; bitwatt.study.read_study_file",
     ],
 )
 def test_light(statement):
