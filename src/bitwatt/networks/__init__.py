@@ -1,8 +1,9 @@
-"""The networks of the published study, as plain `nn.Sequential` modules.
+"""Networks by name, as plain `nn.Sequential` modules: the published study's, MLPerf Tiny's, and two more.
 
 Nothing else in bitwatt knows these: any module of the supported layers is treated alike.
 """
 
-from bitwatt.networks.catalogue import NetworkInfo, create, info, names
+from bitwatt.networks.catalogue import create, info, names
+from bitwatt.networks.info import NetworkInfo
 
 __all__ = ["NetworkInfo", "create", "info", "names"]
