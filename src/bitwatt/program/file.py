@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +76,35 @@ def load(path: str | Path) -> Program:
 
 def to_bytes(program: Program) -> bytes:
     """The file's content; the same program always gives the same bytes."""
-    tensors: dict[str, NDArray[np.generic]] = {}
-    described = [_describe(op, position, tensors) for position, op in enumerate(program.ops)]
-    text = json.dumps(
-        {
-            "sha256": NO_DIGEST,
-            "schema": SCHEMA,
-            "network": program.network,
-            "precision": program.precision,
-            "input_shape": program.input_shape,
-            "lanes": program.lanes,
-            "ops": described,
-        }
-    )
+    described, tensors = describe(program)
+    text = json.dumps({"sha256": NO_DIGEST, "schema": SCHEMA, **described})
     content = save_tensors(tensors, metadata={KEY: text})
     digest = hashlib.sha256(content).hexdigest()
     return content.replace(NO_DIGEST.encode(), digest.encode(), 1)
+
+
+def describe(program: Program) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
+    """The program as JSON's values, in which an array is named, and the arrays by name."""
+    tensors: dict[str, NDArray[np.generic]] = {}
+    described = [_describe(op, position, tensors) for position, op in enumerate(program.ops)]
+    return {
+        "network": program.network,
+        "precision": program.precision,
+        "input_shape": program.input_shape,
+        "lanes": program.lanes,
+        "ops": described,
+    }, tensors
+
+
+def restore(described: Mapping[str, Any], tensors: Mapping[str, NDArray[np.generic]]) -> Program:
+    """The program that `describe` described."""
+    return Program(
+        described["network"],
+        described["precision"],
+        tuple(described["input_shape"]),
+        tuple(_operation(fields, tensors) for fields in described["ops"]),
+        described["lanes"],
+    )
 
 
 def from_bytes(content: bytes, name: str) -> Program:
@@ -107,15 +121,7 @@ def from_bytes(content: bytes, name: str) -> Program:
     found = hashlib.sha256(content.replace(digest.encode(), NO_DIGEST.encode(), 1)).hexdigest()
     if found != digest:
         raise DataError(f"'{name}' was altered: its SHA-256 should be {digest}, and is {found}")
-    tensors = load_tensors(content)
-    operations = tuple(_operation(fields, tensors) for fields in described["ops"])
-    return Program(
-        described["network"],
-        described["precision"],
-        tuple(described["input_shape"]),
-        operations,
-        described["lanes"],
-    )
+    return restore(described, load_tensors(content))
 
 
 def _header(content: bytes, name: str) -> tuple[dict[str, Any], int]:
@@ -163,7 +169,7 @@ ARRAYS = ("weight", "bias")
 FORMATS = ("format", "weight_format")
 
 
-def _operation(fields: dict[str, Any], tensors: dict[str, NDArray[np.generic]]) -> Op:
+def _operation(fields: Mapping[str, Any], tensors: Mapping[str, NDArray[np.generic]]) -> Op:
     values = dict(fields)
     kind = OPS[values.pop("kind")]
     for name, value in values.items():
