@@ -48,7 +48,7 @@ def test_the_digest_covers_nothing_else(tiny, tiny_text):
 
 def test_the_script_says_the_clock_and_the_gates(tiny):
     plan = plan_synthesis("n", RTL, "top", tiny, 400e6, clock_gating=True)
-    assert "abc -liberty cells.lib -constr abc.constr -D 2500\n" in plan.script
+    assert "abc -liberty cells.lib -constr abc.constr -D 2125\n" in plan.script
     assert "set_driving_cell INV\n" in plan.script
     assert "clockgate -liberty cells.lib\ndfflibmap -liberty cells.lib\n" in plan.script
     assert "clockgate" not in plan_synthesis("n", RTL, "top", tiny, 400e6).script

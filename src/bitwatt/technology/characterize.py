@@ -23,7 +23,13 @@ from bitwatt.technology.cache import cache_folder, load_entry, store_entry
 from bitwatt.technology.glitches import measure_glitches
 from bitwatt.technology.liberty import Library, parse_liberty
 from bitwatt.technology.netlist import Netlist, read_netlist
-from bitwatt.technology.plan import SCRIPT, SynthesisPlan, plan_synthesis, without_source_locations
+from bitwatt.technology.plan import (
+    SCRIPT,
+    TARGET_SHARE,
+    SynthesisPlan,
+    plan_synthesis,
+    without_source_locations,
+)
 from bitwatt.technology.power import block_power
 from bitwatt.technology.synthesis import Synthesis, synthesize_all
 from bitwatt.technology.table import BlockCost, BlockInputs, Table
@@ -38,8 +44,8 @@ GLITCH_CYCLES = 100
 
 
 def method_sha256() -> str:
-    """Digest of how blocks are synthesised and measured: the script and `METHOD`."""
-    return hashlib.sha256(f"{METHOD} {GLITCH_CYCLES}\n{SCRIPT}".encode()).hexdigest()
+    """Digest of how blocks are synthesised and measured: the script, its target and `METHOD`."""
+    return hashlib.sha256(f"{METHOD} {GLITCH_CYCLES} {TARGET_SHARE}\n{SCRIPT}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
