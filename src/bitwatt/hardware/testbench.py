@@ -29,7 +29,7 @@ def testbench_files(program: Program, tile: Tile, images: torch.Tensor) -> dict[
     """
     steps = compile_passes(program, tile)
     values = {name: value.numpy() for name, value in trace(program, checked_images(program, images)).items()}
-    memory = _Memory()
+    memory = StreamFiles()
     jobs = []
     for step in steps:
         shared = {name: memory.add(name, stream) for name, stream in layer_streams(step).items()}
@@ -45,8 +45,8 @@ def testbench_files(program: Program, tile: Tile, images: torch.Tensor) -> dict[
     for name, bits in stream_bits(tile).items():
         sizes |= {f"{name.upper()}_WIDTH": bits, f"{name.upper()}_ROWS": max(memory.rows(name), 1)}
     bits_of = {**stream_bits(tile), "out_rows_that_matter": tile.bout_bits}
-    files = {f"{name}.hex": _hex(memory.files.get(name, []), bits) for name, bits in bits_of.items()}
-    files["passes.hex"] = _hex([np.array(jobs, dtype="<u4").view(np.uint8)], width)
+    files = {f"{name}.hex": hex_lines(memory.files.get(name, []), bits) for name, bits in bits_of.items()}
+    files["passes.hex"] = hex_lines([np.array(jobs, dtype="<u4").view(np.uint8)], width)
     files["sizes.vh"] = "".join(f"`define {name} {size}\n" for name, size in sizes.items())
     return files | {path.name: path.read_text() for path in BENCH.glob("*.v")}
 
@@ -63,7 +63,7 @@ def stream_bits(tile: Tile) -> dict[str, int]:
     }
 
 
-class _Memory:
+class StreamFiles:
     """Rows of each file so far."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Memory:
         return first
 
 
-def _hex(parts: Iterable[Bytes], bits: int) -> str:
+def hex_lines(parts: Iterable[Bytes], bits: int) -> str:
     """A line a row, as $readmemh reads it; one of zeros where there is none."""
     digits = -(-bits // 4)
     lines = [f"{int.from_bytes(row.tobytes(), 'little'):0{digits}x}" for part in parts for row in part]
