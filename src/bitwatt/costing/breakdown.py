@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from math import frexp, ldexp
+from operator import add
 
 COMPONENTS = (
     "weight_blocks",
@@ -23,13 +25,18 @@ ENERGY_COMPONENTS = (*COMPONENTS, "clock", "leakage")
 _GRID_BITS = 50
 
 
+def added(terms: Iterable[float]) -> float:
+    """The terms, added one after the other: `sum` compensates from Python 3.12 on, and has other last bits."""
+    return reduce(add, terms, 0.0)
+
+
 def on_common_grid(cells: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
     """The cells, each moved to the nearest multiple of one power of two about 2**-50 of their sum.
 
     Sums of such numbers are exact in float64 whatever the order, so that rows and columns of a breakdown add
     up to one total to the last bit. A cell moves by less than 1e-15 of the total.
     """
-    total = sum(abs(value) for row in cells for value in row.values())
+    total = added(abs(value) for row in cells for value in row.values())
     if total == 0:
         return [dict(row) for row in cells]
     unit = frexp(total)[1] - _GRID_BITS

@@ -47,11 +47,15 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
     else:
         units["weight_blocks"] = UnitCost(0.0, 0.0, provenance="none: negation is part of the adder trees")
     for name, width in (("bin", tile.bin_bits), ("bout", tile.bout_bits), ("sb", tile.sb_bits)):
-        if tile.buffers == "sram":
-            units[name] = _sram(name, tech.buffer(tile.rows, width), tech)
-        else:
-            units[name] = _flip_flops(name, width, tile, tech)
+        units[name] = buffer_cost(name, width, tile, tech)
     return units
+
+
+def buffer_cost(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
+    """The unit cost of the buffer `name` with rows of `width` bits; nothing else of it depends on the shape."""
+    if tile.buffers == "sram":
+        return _sram(name, tech.buffer(tile.rows, width), tech)
+    return _flip_flops(name, width, tile, tech)
 
 
 def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:

@@ -7,10 +7,10 @@ tile, buffers included; traffic to outside memory is not part of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from bitwatt.costing.breakdown import COMPONENTS, column_sums, on_common_grid
+from bitwatt.costing.breakdown import COMPONENTS, added, column_sums, on_common_grid
 from bitwatt.costing.join import unit_costs
 from bitwatt.costing.memory import memory_bytes
 from bitwatt.costing.units import UnitCost
@@ -79,20 +79,20 @@ def cost_schedule(plan: Schedule, technology: str | Technology = "nangate45") ->
 def _energy_cells(layer: LayerSchedule, tile: Tile, units: Mapping[str, UnitCost]) -> dict[str, float]:
     counts = event_counts(layer)
     cells = {
-        name: sum(counts[event] * joule for event, joule in units[name].event_j.items())
+        name: added(counts[event] * joule for event, joule in units[name].event_j.items())
         for name in COMPONENTS
     }
     cells["clock"] = 0.0
     for name in COMPONENTS:
         clocked = clocked_cycles(name, layer, tile)
         cells["clock"] += units[name].clock_j * clocked + units[name].idle_clock_j * (layer.cycles - clocked)
-    cells["leakage"] = sum(units[name].leakage_w for name in COMPONENTS) * layer.cycles / tile.clock_hz
+    cells["leakage"] = added(units[name].leakage_w for name in COMPONENTS) * layer.cycles / tile.clock_hz
     return cells
 
 
 def event_counts(layer: LayerSchedule) -> dict[str, int]:
     """The events of a pass by name; pooling as `max_pool` or `average_pool`, which cost differently."""
-    counts = asdict(layer.events)
+    counts: dict[str, int] = dict(vars(layer.events))
     folded = counts.pop("pool")
     return counts | {
         "max_pool": 0 if layer.work.average else folded,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from bitwatt.errors import DataError, RequestError, unknown_name
@@ -38,6 +39,14 @@ class Technology:
         if not self.source.strip():
             raise RequestError(f"technology '{self.name}': 'source' must say where its figures come from")
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
+    def __hash__(self) -> int:
+        # Reckoned once: it goes over every macro, and costs are looked up by it.
+        return self._hash
+
     def buffer(self, rows: int, width_bits: int) -> SramArray:
         """The SRAM arrangement for a buffer of `rows` words of `width_bits`."""
         return sram(rows, width_bits, self.sram_node_nm, self.sram_cell, table=self.sram)
@@ -55,6 +64,11 @@ def technology(name: str) -> Technology:
         return read_technology(Path(name))
     if name != "nangate45":
         raise unknown_name("technology", name, ("nangate45", "a .json file of your own"), near=("nangate45",))
+    return _built_in(name)
+
+
+@lru_cache(maxsize=1)
+def _built_in(name: str) -> Technology:
     table, macros = load_table("nangate45"), built_in_sram_table()
     return Technology(
         name=name,
