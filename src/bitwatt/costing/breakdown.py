@@ -26,7 +26,7 @@ _GRID_BITS = 50
 
 
 def added(terms: Iterable[float]) -> float:
-    """The terms, added one after the other: `sum` compensates from Python 3.12 on, and has other last bits."""
+    """Their sum, one after the other: from Python 3.12 on `sum` compensates, and has other last bits."""
     return reduce(add, terms, 0.0)
 
 

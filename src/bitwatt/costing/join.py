@@ -52,7 +52,7 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
 
 
 def buffer_cost(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
-    """The unit cost of the buffer `name` with rows of `width` bits; nothing else of it depends on the shape."""
+    """The unit cost of the buffer `name` with rows of `width` bits; it depends on no other shape."""
     if tile.buffers == "sram":
         return _sram(name, tech.buffer(tile.rows, width), tech)
     return _flip_flops(name, width, tile, tech)
