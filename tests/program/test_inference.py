@@ -105,10 +105,10 @@ REFUSED = [
         (IMAGE, ops.Quantize("p", "q", E8, 0)),
         "operation 'p' (Quantize): reads 'q'; only the images are real numbers",
     ),
-    ((IMAGE, conv()), "accumulator 'conv' must be read by exactly one Requantize"),
+    ((IMAGE, conv()), "accumulator 'conv' must be read by exactly one Requantize or Add"),
     (
         (IMAGE, conv(), rounded("conv"), ops.Requantize("again", "conv", E8, (0,))),
-        "accumulator 'conv' must be read by exactly one Requantize",
+        "accumulator 'conv' must be read by exactly one Requantize or Add",
     ),
     ((IMAGE, rounded("q")), "operation 'q_r' (Requantize): reads 'q', which is no accumulator"),
     (

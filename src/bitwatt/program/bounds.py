@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bitwatt.formats import Float32
 from bitwatt.program import ops
 from bitwatt.program.inference import spread
+from bitwatt.program.joining import add_shifts
 from bitwatt.program.program import Program
 from bitwatt.program.rounding import nearest_integer
 
@@ -80,11 +81,12 @@ def value_ranges(program: Program) -> dict[str, tuple[Range, ...]]:
     for op in program.ops:
         if isinstance(program.types[op.name].format, Float32):
             return {}
-        found[op.name] = _range_after(op, found.get(op.input, ()), program)
+        found[op.name] = _range_after(op, [found.get(name, ()) for name in op.inputs], program)
     return found
 
 
-def _range_after(op: ops.Op, source: tuple[Range, ...], program: Program) -> tuple[Range, ...]:
+def _range_after(op: ops.Op, sources: list[tuple[Range, ...]], program: Program) -> tuple[Range, ...]:
+    source = sources[0]
     match op:
         case ops.Quantize():
             return (Range(op.format.smallest_integer, op.format.largest_integer),)
@@ -106,18 +108,61 @@ def _range_after(op: ops.Op, source: tuple[Range, ...], program: Program) -> tup
             return (source[0].with_zero(),)  # padding may be counted in
         case ops.MaxPool2d() | ops.Flatten():
             return source
+        case ops.Add():
+            return sums_with(
+                source, sources[1][0], add_shifts(program.types[op.input], program.types[op.other])
+            )
+        case ops.Concat():
+            return (hull([ranges[0] for ranges in sources]),)
+        case ops.Clip():
+            low, high = int(op.low), int(op.high)
+            return (Range(min(max(source[0].low, low), high), max(min(source[0].high, high), low)),)
+        case ops.Table():
+            return (_entries(op, source[0], program),)
+        case ops.Pad():
+            return (source[0].with_zero(),)
+
+
+Shifts = tuple[tuple[int, ...], tuple[int, ...]]
+"""What `bitwatt.program.joining.add_shifts` gives."""
+
+
+def sums_with(sums: tuple[Range, ...], residual: Range, shifts: Shifts) -> tuple[Range, ...]:
+    """Where the sums of an `Add` lie, and every partial sum of them: without the residual too.
+
+    sums: one range for all, or one for each channel; so is the result.
+    """
+    channels = max(len(sums), len(shifts[0]))
+    mine = sums if len(sums) == channels else sums * channels
+    lifts, others = (spread(shift, channels) for shift in shifts)
+    residual = residual.with_zero()
+    return tuple(
+        Range((r.low << a) + (residual.low << b), (r.high << a) + (residual.high << b))
+        for r, a, b in zip(mine, lifts, others, strict=True)
+    )
+
+
+def _entries(op: ops.Table, values: Range, program: Program) -> Range:
+    """Of those that can be looked up."""
+    format = program.types[op.input].format
+    if format is None:
+        raise TypeError(f"'{op.input}' has no format")
+    codes = format.codes()
+    integers = format.integers(codes)
+    taken = op.table[codes[(integers >= values.low) & (integers <= values.high)]]
+    return Range(int(taken.min()), int(taken.max()))
 
 
 def accumulator_bits(program: Program) -> dict[str, int]:
-    """Width of each layer's accumulator in two's complement, so that no partial sum overflows.
+    """Width of each accumulator in two's complement, so that no partial sum overflows.
 
-    By the layer's name; {} for a float32 program.
+    By the name of the layer or addition; {} for a float32 program.
     """
     ranges = value_ranges(program)
     return {
         op.name: hull(list(ranges[op.name])).bits
         for op in program.ops
-        if isinstance(op, ops.Conv2d | ops.Linear) and op.name in ranges
+        if isinstance(op, ops.Conv2d | ops.Linear | ops.Add) and op.name in ranges
     }
 
 

@@ -73,7 +73,7 @@ class Carrier:
 
     terms: tuple[Term, ...]
     bound: int
-    """No partial sum of the factored terms and the bias exceeds this magnitude."""
+    """No partial sum of the factored terms, the bias and a residual exceeds this magnitude."""
 
     cost: float
     """Estimated time for one image, in units of a float32 multiply-accumulate."""
@@ -86,12 +86,12 @@ class Carrier:
         """In what the terms are added: "float32", "float64" or "two words"."""
         if self.bound > LIMIT["float64"]:
             return "two words"
-        return self.arithmetic if len(self.terms) == 1 else "float64"
+        return self.arithmetic if len(self.terms) == 1 and self.bound <= LIMIT[self.arithmetic] else "float64"
 
     def __str__(self) -> str:
         largest = max(term.bound for term in self.terms)
         exact = f"|partial sum| <= {largest:,} <= 2**{LIMIT[self.arithmetic].bit_length() - 1}"
-        if self.split == "none":
+        if self.split == "none" and self.sum == self.arithmetic:
             return f"{self.arithmetic}: {exact}"
         return (
             f"{self.arithmetic}, {len(self.terms)} terms ({self.split}): {exact}; "

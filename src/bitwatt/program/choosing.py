@@ -19,38 +19,47 @@ from numpy.typing import NDArray
 from bitwatt.program import ops
 from bitwatt.program.bounds import Range, largest_magnitude, partial_sums
 from bitwatt.program.carriers import LIMIT, Carrier, Piece, Term, Weights
+from bitwatt.program.residual import Residual
 
 
-def choose_carrier(op: ops.Weighted, values: Range, positions: int, inputs: int) -> Carrier:
+def choose_carrier(
+    op: ops.Weighted, values: Range, positions: int, inputs: int, residual: Residual | None = None
+) -> Carrier:
     """The cheapest exact way to compute the layer.
 
     values: where the inputs lie. positions: places of an output map (1 if fully connected), and inputs:
-    elements of the input; both for one image, for the cost.
+    elements of the input; both for one image, for the cost. residual: what is added to the sums.
     """
-    return min(exact_carriers(op, values, positions, inputs), key=lambda carrier: carrier.cost)
+    return min(exact_carriers(op, values, positions, inputs, residual), key=lambda carrier: carrier.cost)
 
 
-def exact_carriers(op: ops.Weighted, values: Range, positions: int, inputs: int) -> Iterator[Carrier]:
+def exact_carriers(
+    op: ops.Weighted, values: Range, positions: int, inputs: int, residual: Residual | None = None
+) -> Iterator[Carrier]:
     """Every way known here to compute the layer exactly; at least one."""
+
+    def added(bound: int) -> int:
+        return bound if residual is None else residual.bound(bound)
+
     weight = op.weight.astype(np.int64)
     groups = op.groups if isinstance(op, ops.Conv2d) else 1
     channels = weight.shape[1] * groups
     whole = Piece(0, channels)
     bound = largest_magnitude(partial_sums(weight, op.bias, values))
-    if bound <= LIMIT["float32"]:
+    if bound <= LIMIT["float32"] and added(bound) <= LIMIT["float64"]:
         term = Term(whole, weight, 1, bound)
-        yield Carrier("float32", "none", (term,), bound, _cost32((term,), positions, inputs))
+        yield Carrier("float32", "none", (term,), added(bound), _cost32((term,), positions, inputs))
     elif values.magnitude <= LIMIT["float32"] and groups == 1:
         for split, terms in _float32_splits(weight, values):
-            total = _total(terms, op.bias)
+            total = added(_total(terms, op.bias))
             if _fits_float32(terms) and total <= LIMIT["float64"]:
                 yield Carrier("float32", split, terms, total, _cost32(terms, positions, inputs))
-    if bound <= LIMIT["float64"]:
+    if added(bound) <= LIMIT["float64"]:
         term = Term(whole, weight, 1, bound)
-        yield Carrier("float64", "none", (term,), bound, _cost64((term,), positions))
+        yield Carrier("float64", "none", (term,), added(bound), _cost64((term,), positions))
         return
     bits, terms = _weight_digits(weight, whole, values)
-    total = _total(terms, op.bias)
+    total = added(_total(terms, op.bias))
     yield Carrier("float64", "weights", terms, total, _cost64(terms, positions), bits)
 
 

@@ -95,10 +95,11 @@ def checked_images(program: Program, images: Tensor) -> Tensor:
 
 def _run(plan: Plan, images: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
     """Values by name; only the last one unless `keep`."""
-    last_read = {step.input: position for position, step in enumerate(plan.steps)}
+    last_read = {name: position for position, step in enumerate(plan.steps) for name in step.inputs}
     values = {INPUT: images}
     for position, step in enumerate(plan.steps):
-        values[step.name] = step.run(values[step.input])
-        if not keep and last_read[step.input] == position:
-            del values[step.input]
+        values[step.name] = step.run(*(values[name] for name in step.inputs))
+        if not keep:
+            for name in {name for name in step.inputs if last_read[name] == position}:
+                del values[name]
     return values

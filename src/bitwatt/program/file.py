@@ -165,7 +165,7 @@ def _narrow(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.ascontiguousarray(wide.astype(fitting))
 
 
-ARRAYS = ("weight", "bias")
+ARRAYS = ("weight", "bias", "table")
 FORMATS = ("format", "weight_format")
 
 

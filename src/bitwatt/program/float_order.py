@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bitwatt.program import ops
 from bitwatt.program.adder_tree import TINY, Neurons, flushed
@@ -64,7 +65,7 @@ def _gradual_underflow() -> Iterator[None]:
 def _run(program: Program, images: Tensor) -> dict[str, Tensor]:
     values = {INPUT: images.movedim(0, -1)}
     for op in program.ops:
-        x = values[op.input]
+        x = values[op.inputs[0]]
         match op:
             case ops.Quantize():
                 values[op.name] = flushed(x.to(torch.float32).contiguous())
@@ -78,8 +79,17 @@ def _run(program: Program, images: Tensor) -> dict[str, Tensor]:
                 values[op.name] = _pool(op, x)
             case ops.Flatten():
                 values[op.name] = x.permute(1, 2, 0, 3).flatten(0, 2) if x.dim() == 4 else x
-            case ops.Requantize():
-                raise TypeError("a float32 program has no Requantize")
+            case ops.Add():
+                values[op.name] = flushed(x + values[op.other])
+            case ops.Concat():
+                values[op.name] = torch.cat([values[name] for name in op.inputs])
+            case ops.Clip():
+                above = torch.where(x > op.low, x, op.low)
+                values[op.name] = torch.where(above < op.high, above, op.high)
+            case ops.Pad():
+                values[op.name] = functional.pad(x, (0, 0, *op.padding))
+            case ops.Requantize() | ops.Table():
+                raise TypeError(f"a float32 program has no {type(op).__name__}")
     return values
 
 

@@ -19,12 +19,17 @@ LEAST_COLUMNS = 256
 
 
 def convolve_float64(
-    op: ops.Conv2d, x: Tensor, stacked: Tensor, combination: Combination, dtype: torch.dtype
+    op: ops.Conv2d,
+    x: Tensor,
+    stacked: Tensor,
+    combination: Combination,
+    dtype: torch.dtype,
+    residual: Tensor | None = None,
 ) -> Tensor:
     """The layer's rounded sums, (count, outputs, height, width) in `dtype`, channels fastest.
 
     x: (count, channels, height, width), any strides and floating dtype. stacked: what `stack` makes of the
-    weights of each term, added by `combination`.
+    weights of each term, added by `combination`, and with them the residual, of the result's shape.
     """
     outputs, taken, tall, wide = op.weight.shape
     count, _, height, width = x.shape
@@ -41,7 +46,10 @@ def convolve_float64(
         gathered = windows.gather(x[first : first + now]).view(op.groups, depth, now * places)
         sums = torch.bmm(stacked, gathered, out=sums.resize_(op.groups, stacked.shape[1], now * places))
         by_term = sums.view(op.groups, -1, outputs // op.groups, now * places).unbind(1)
-        rounded = combination([term.reshape(outputs, -1) for term in by_term], channel_axis=0)
+        beside = None
+        if residual is not None:
+            beside = residual[first : first + now].permute(1, 0, 2, 3).reshape(outputs, -1)
+        rounded = combination([term.reshape(outputs, -1) for term in by_term], 0, beside)
         # Of one dtype PyTorch transposes block by block, else element by element.
         narrow.resize_(outputs, now * places).copy_(rounded)
         result[first * places : (first + now) * places].copy_(narrow.t())

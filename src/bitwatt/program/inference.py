@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Sequence
 
 import numpy as np
 
 from bitwatt.errors import RequestError
-from bitwatt.formats import Float32, Format
+from bitwatt.formats import Float32
 from bitwatt.program import ops
+from bitwatt.program.joining import added, clipped, concatenated, looked_up, padded, read_on_grid
 from bitwatt.program.ops import Op
+from bitwatt.program.values import INPUT, LARGEST_BIAS, SHIFTS, ValueType, refusal, spread
 
-INPUT = "input"
-"""Name of the value that holds the images."""
-
-LARGEST_BIAS = 2**62
-"""Largest magnitude of a bias: with room for a sum of products beside it in int64."""
-
-SHIFTS = range(-64, 101)
-"""Shifts that a `Requantize` may have: within them no power of two leaves float32."""
-
-
-@dataclass(frozen=True)
-class ValueType:
-    """What a value is: its shape for one image, format (None: an accumulator, or reals), and exponents."""
-
-    shape: tuple[int, ...]
-    format: Format | None
-    exponent: tuple[int, ...]
-    is_accumulator: bool = False
-
-    @property
-    def size(self) -> int:
-        """Number of elements for one image."""
-        return prod(self.shape)
+__all__ = ["INPUT", "LARGEST_BIAS", "SHIFTS", "ValueType", "infer_types", "refusal", "spread"]
 
 
 def infer_types(input_shape: tuple[int, ...], operations: tuple[Op, ...]) -> dict[str, ValueType]:
@@ -46,27 +25,33 @@ def infer_types(input_shape: tuple[int, ...], operations: tuple[Op, ...]) -> dic
     types = {INPUT: ValueType(input_shape, None, (0,))}
     readers: dict[str, list[Op]] = {}
     for op in operations:
-        if op.input not in types:
-            raise RequestError(f"operation '{op.name}' reads '{op.input}', which no earlier operation makes")
+        if not op.inputs:
+            raise refusal(op, "reads no value")
+        for name in op.inputs:
+            if name not in types:
+                raise RequestError(f"operation '{op.name}' reads '{name}', which no earlier operation makes")
+            readers.setdefault(name, []).append(op)
         if op.name in types:
             raise RequestError(f"two values are named '{op.name}'")
-        types[op.name] = _output_type(op, types[op.input])
-        readers.setdefault(op.input, []).append(op)
-    for name, value in types.items():
-        reading = readers.get(name, [])
-        if value.is_accumulator and not (len(reading) == 1 and isinstance(reading[0], ops.Requantize)):
-            raise RequestError(f"accumulator '{name}' must be read by exactly one Requantize")
+        types[op.name] = _output_type(op, [types[name] for name in op.inputs])
+    for op in operations:
+        _check_readers(op, types[op.name], readers.get(op.name, []))
     return types
 
 
-def refusal(op: Op, why: str) -> RequestError:
-    """The error that names the operation."""
-    return RequestError(f"operation '{op.name}' ({type(op).__name__}): {why}")
+def _check_readers(op: Op, made: ValueType, readers: list[Op]) -> None:
+    if not made.is_accumulator:
+        return
+    allowed = ops.Requantize if isinstance(op, ops.Add) else ops.Requantize | ops.Add
+    if len(readers) != 1 or not isinstance(readers[0], allowed):
+        ways = "Requantize" if isinstance(op, ops.Add) else "Requantize or Add"
+        raise RequestError(f"accumulator '{op.name}' must be read by exactly one {ways}")
 
 
-def _output_type(op: Op, source: ValueType) -> ValueType:
-    if not isinstance(op, ops.Quantize | ops.Requantize) and source.format is None:
-        raise refusal(op, f"reads '{op.input}', which is not on the grid of a format")
+def _output_type(op: Op, sources: Sequence[ValueType]) -> ValueType:
+    source = sources[0]
+    if not isinstance(op, ops.Quantize | ops.Requantize):
+        read_on_grid(op, sources)
     match op:
         case ops.Quantize():
             if op.input != INPUT:
@@ -82,6 +67,16 @@ def _output_type(op: Op, source: ValueType) -> ValueType:
             return ValueType(_pooled(op, source.shape), source.format, source.exponent)
         case ops.Flatten():
             return ValueType((source.size,), source.format, source.exponent)
+        case ops.Add():
+            return added(op, source, sources[1])
+        case ops.Concat():
+            return concatenated(op, sources)
+        case ops.Clip():
+            return clipped(op, source)
+        case ops.Table():
+            return looked_up(op, source)
+        case ops.Pad():
+            return padded(op, source)
 
 
 def _weighted(op: ops.Weighted, source: ValueType) -> ValueType:
@@ -138,11 +133,6 @@ def _requantized(op: ops.Requantize, source: ValueType) -> ValueType:
     )
     # The logits may keep an exponent a channel; what another layer reads has one.
     return ValueType(source.shape, op.format, exponents[:1] if len(set(exponents)) == 1 else exponents)
-
-
-def spread(values: tuple[int, ...], channels: int) -> tuple[int, ...]:
-    """One value for each channel, where there may be one for all."""
-    return values if len(values) == channels else values * channels
 
 
 def _connected(op: ops.Linear, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,13 +17,15 @@ from torch.nn import functional
 
 from bitwatt.formats import Format
 from bitwatt.program import ops
+from bitwatt.program.adding import along_channels
 from bitwatt.program.carriers import Carrier, Piece, Term
 from bitwatt.program.combining import Combination
 from bitwatt.program.gathering import convolve_float64, stack
 from bitwatt.program.inference import spread
+from bitwatt.program.residual import Residual
 
-Kernel = Callable[[Tensor], Tensor]
-"""A function of activations: integers held in floating point."""
+Kernel = Callable[..., Tensor]
+"""A function of activations, integers held in floating point: of the layer's input, and of a residual."""
 
 CHUNK = 2**20
 """Sums that a float32 layer leaves at once.
@@ -54,58 +56,81 @@ def exact_arithmetic() -> Iterator[None]:
         mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision = before
 
 
-def scaled_sums(op: ops.Weighted, carrier: Carrier, shift: tuple[int, ...]) -> Kernel:
+def scaled_sums(
+    op: ops.Weighted, carrier: Carrier, shift: tuple[int, ...], residual: Residual | None = None
+) -> Kernel:
     """For a carrier that is one float32 term: sums * 2**-shift, exactly, not rounded yet.
 
     The shift is folded into weights and bias, which a power of two leaves exact.
     """
-    scale = np.ldexp(1.0, -_shifts(op, shift))
+    shift = spread(shift, op.weight.shape[0])
+    own = shift if residual is None else residual.sum_shift(shift)
+    scale = np.ldexp(1.0, -np.array(own))
     bias = None if op.bias is None else torch.from_numpy(op.bias * scale).to(torch.float32)
     (term,) = carrier.terms
     run = _float32(op, term, scale, bias)
-    return lambda x: run(x.to(torch.float32))
+    if residual is None:
+        return lambda x: run(x.to(torch.float32))
+    beside = residual.scale(shift).to(torch.float32)
+
+    def add(x: Tensor, other: Tensor) -> Tensor:
+        return run(x.to(torch.float32)).add_(other.to(torch.float32) * along_channels(beside, other))
+
+    return add
 
 
 def rounded_sums(
-    op: ops.Weighted, carrier: Carrier, shift: tuple[int, ...], format: Format, dtype: torch.dtype
+    op: ops.Weighted,
+    carrier: Carrier,
+    shift: tuple[int, ...],
+    format: Format,
+    dtype: torch.dtype,
+    residual: Residual | None = None,
 ) -> Kernel:
     """For any other carrier: the grid's nearest integers to sums * 2**-shift, in `dtype`.
 
     In fixed point they are not saturated yet.
     """
-    shifts = _shifts(op, shift)
+    shift = spread(shift, op.weight.shape[0])
+    own = shift if residual is None else residual.sum_shift(shift)
     two_words = carrier.sum == "two words"
-    scale = np.ldexp(1.0, np.zeros_like(shifts) if two_words else -shifts)
+    scale = np.ldexp(1.0, np.zeros(len(own), dtype=np.int64) if two_words else -np.array(own))
     factors = tuple(term.factor for term in carrier.terms)
-    combination = Combination.of(factors, op.bias, shifts, format, carrier.digit_bits if two_words else 0)
+    digit_bits = carrier.digit_bits if two_words else 0
+    combination = Combination.of(factors, op.bias, shift, format, residual, digit_bits)
     if carrier.arithmetic == "float64":
         return _float64(op, carrier, scale, combination, dtype)
     terms = [_float32(op, term, scale, None) for term in carrier.terms]
     pieces = _pieces_of(op, [term.piece for term in carrier.terms])
 
-    def run(x: Tensor) -> Tensor:
+    def run(x: Tensor, other: Tensor | None = None) -> Tensor:
         parts = [term(piece) for term, piece in zip(terms, pieces(x), strict=True)]
         if x.dim() == 2:
-            return combination.rows(parts, dtype)
+            return combination.rows(parts, dtype, other)
         count, channels, height, width = parts[0].shape
-        places = [part.permute(0, 2, 3, 1).reshape(-1, channels) for part in parts]
-        return combination.rows(places, dtype).view(count, height, width, channels).permute(0, 3, 1, 2)
+        places = [_rows(part) for part in parts]
+        made = combination.rows(places, dtype, None if other is None else _rows(other))
+        return made.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     return run
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """(places, channels)."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
 
 
 def in_chunks(run: Kernel, size: int) -> Kernel:
     """The same for some images at a time, in equal parts. size: sums of one term for one image."""
 
-    def chunked(x: Tensor) -> Tensor:
-        parts = -(-len(x) * size // CHUNK)
-        return run(x) if parts == 1 else torch.cat([run(part) for part in torch.chunk(x, parts)])
+    def chunked(*operands: Tensor) -> Tensor:
+        parts = -(-len(operands[0]) * size // CHUNK)
+        if parts == 1:
+            return run(*operands)
+        chunks = zip(*(torch.chunk(operand, parts) for operand in operands), strict=True)
+        return torch.cat([run(*chunk) for chunk in chunks])
 
     return chunked
-
-
-def _shifts(op: ops.Weighted, shift: tuple[int, ...]) -> NDArray[np.int64]:
-    return np.array(spread(shift, op.weight.shape[0]), dtype=np.int64)
 
 
 def _scaled(term: Term, scale: NDArray[np.float64]) -> Tensor:
@@ -138,12 +163,16 @@ def _float64(
     weights = [_scaled(term, scale) for term in carrier.terms]
     if isinstance(op, ops.Conv2d):
         stacked = stack(op, weights)
-        return lambda x: convolve_float64(op, x, stacked, combination, dtype)
+
+        def convolve(x: Tensor, other: Tensor | None = None) -> Tensor:
+            return convolve_float64(op, x, stacked, combination, dtype, other)
+
+        return convolve
     together, outputs = torch.cat(weights), op.weight.shape[0]
 
-    def connect(x: Tensor) -> Tensor:
+    def connect(x: Tensor, other: Tensor | None = None) -> Tensor:
         sums = functional.linear(x.to(torch.float64), together)
-        return combination.rows(list(torch.split(sums, outputs, dim=1)), dtype)
+        return combination.rows(list(torch.split(sums, outputs, dim=1)), dtype, other)
 
     return connect
 

@@ -10,28 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from bitwatt.formats import Fixed, Format
+from bitwatt.formats import Format
 from bitwatt.program import ops
-from bitwatt.program.bounds import Range, value_ranges
-from bitwatt.program.carriers import LIMIT, Carrier
+from bitwatt.program.adding import activations_adder
+from bitwatt.program.bounds import value_ranges
+from bitwatt.program.carriers import Carrier
 from bitwatt.program.choosing import choose_carrier
 from bitwatt.program.combining import round_
+from bitwatt.program.inference import spread
+from bitwatt.program.joining import add_shifts
 from bitwatt.program.kernels import in_chunks, rounded_sums, scaled_sums
-from bitwatt.program.pooling import average_pool, max_pool
+from bitwatt.program.pooling import max_pool
 from bitwatt.program.program import Program
-from bitwatt.quantization.input_stage import channels_last
+from bitwatt.program.residual import Residual
+from bitwatt.program.simple_steps import Ranges, clip_, simple_step, storage
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Makes the value `name` from the value `input`."""
+    """Makes the value `name` from the values `inputs`."""
 
     name: str
-    input: str
-    run: Callable[[Tensor], Tensor]
+    inputs: tuple[str, ...]
+    run: Callable[..., Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,113 +50,119 @@ def make_plan(program: Program, *, fuse: bool = True) -> Plan:
     ranges = value_ranges(program)
     readers: dict[str, list[ops.Op]] = {}
     for op in program.ops:
-        readers.setdefault(op.input, []).append(op)
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
     steps: list[Step] = []
     carriers: dict[str, Carrier] = {}
     fused: set[str] = set()
+    waiting: dict[str, ops.Weighted] = {}
     for op in program.ops:
         if op.name in fused:
             continue
-        if isinstance(op, ops.Conv2d | ops.Linear):
-            tail = _tail(op, readers, fuse)
-            carriers[op.name] = _carrier(program, op, ranges)
-            steps.append(_weighted_step(op, tail, carriers[op.name], ranges, program.types[op.name].size))
-            fused.update(follower.name for follower in tail)
+        if isinstance(op, ops.Conv2d | ops.Linear) and isinstance(readers[op.name][0], ops.Add):
+            waiting[op.name] = op  # for the residual, which may be made later
+            continue
+        if not isinstance(op, ops.Conv2d | ops.Linear | ops.Add):
+            steps.append(Step(op.name, op.inputs, simple_step(op, program, ranges)))
+            continue
+        tail = _Tail.of(op, readers, fuse)
+        layer = waiting.get(op.input, None if isinstance(op, ops.Add) else op)
+        residual = _residual(program, op, ranges) if isinstance(op, ops.Add) else None
+        if layer is not None:
+            carriers[layer.name] = _carrier(program, layer, ranges, residual)
+            inputs = layer.inputs if residual is None else (layer.input, op.inputs[1])
+            size = program.types[layer.name].size
+            run = _weighted_step(layer, tail, carriers[layer.name], ranges, size, residual)
+        elif residual is not None:
+            inputs, run = op.inputs, _adding_step(program, op.input, tail, ranges, residual)
         else:
-            steps.append(Step(op.name, op.input, _simple(op, program, ranges)))
+            raise TypeError(f"'{op.name}' has neither weights nor a residual")
+        steps.append(Step(tail.last, inputs, run))
+        fused.update(tail.names)
     return Plan(tuple(steps), carriers)
 
 
-def _tail(op: ops.Weighted, readers: dict[str, list[ops.Op]], fuse: bool) -> list[ops.Op]:
-    """The layer's `Requantize`, and what else is computed in the same step."""
-    tail = [readers[op.name][0]]
-    while fuse and len(following := readers.get(tail[-1].name, [])) == 1:
-        if not isinstance(following[0], ops.Relu | ops.MaxPool2d):
-            break
-        tail.append(following[0])
-    return tail
+@dataclass(frozen=True, eq=False)
+class _Tail:
+    """The `Requantize` that reads sums, and what else is computed in the same step."""
+
+    requantize: ops.Requantize
+    others: tuple[ops.Relu | ops.MaxPool2d, ...]
+
+    @staticmethod
+    def of(op: ops.Op, readers: dict[str, list[ops.Op]], fuse: bool) -> _Tail:
+        requantize = readers[op.name][0]
+        if not isinstance(requantize, ops.Requantize):
+            raise TypeError(f"accumulator '{op.name}' is read by {type(requantize).__name__}")
+        tail: list[ops.Relu | ops.MaxPool2d] = []
+        last: ops.Op = requantize
+        while fuse and len(following := readers.get(last.name, [])) == 1:
+            last = following[0]
+            if not isinstance(last, ops.Relu | ops.MaxPool2d):
+                break
+            tail.append(last)
+        return _Tail(requantize, tuple(tail))
+
+    @property
+    def last(self) -> str:
+        return self.others[-1].name if self.others else self.requantize.name
+
+    @property
+    def names(self) -> list[str]:
+        return [self.requantize.name, *(op.name for op in self.others)]
+
+    @property
+    def format(self) -> Format:
+        return self.requantize.format
+
+    @property
+    def relu(self) -> bool:
+        return any(isinstance(op, ops.Relu) for op in self.others)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        for op in self.others:
+            if isinstance(op, ops.MaxPool2d):
+                x = max_pool(op, x)
+        return x
 
 
-def _carrier(program: Program, op: ops.Weighted, ranges: dict[str, tuple[Range, ...]]) -> Carrier:
+def _residual(program: Program, op: ops.Add, ranges: Ranges) -> Residual:
+    shifts = add_shifts(program.types[op.input], program.types[op.other])
+    return Residual(ranges[op.other][0], shifts)
+
+
+def _carrier(program: Program, op: ops.Weighted, ranges: Ranges, residual: Residual | None) -> Carrier:
     made, taken = program.types[op.name], program.types[op.input]
-    return choose_carrier(op, ranges[op.input][0], made.size // made.shape[0], taken.size)
+    return choose_carrier(op, ranges[op.input][0], made.size // made.shape[0], taken.size, residual)
 
 
 def _weighted_step(
-    op: ops.Weighted, tail: list[ops.Op], carrier: Carrier, ranges: dict[str, tuple[Range, ...]], size: int
-) -> Step:
+    op: ops.Weighted, tail: _Tail, carrier: Carrier, ranges: Ranges, size: int, residual: Residual | None
+) -> Callable[..., Tensor]:
     """size: sums made for one image."""
-    requantize, *others = tail
-    if not isinstance(requantize, ops.Requantize):
-        raise TypeError(f"an accumulator is read by {type(requantize).__name__}")
-    pools = [other for other in others if isinstance(other, ops.MaxPool2d)]
-    relu = any(isinstance(other, ops.Relu) for other in others)
-    format, dtype = requantize.format, storage(requantize.format, ranges[requantize.name][0])
-
-    def pooled(x: Tensor) -> Tensor:
-        for pool in pools:
-            x = max_pool(pool, x)
-        return x
-
+    format, relu, shift = tail.format, tail.relu, tail.requantize.shift
+    dtype = storage(format, ranges[tail.requantize.name][0])
     if carrier.sum == "float32":
-        sums = scaled_sums(op, carrier, requantize.shift)
+        sums = scaled_sums(op, carrier, shift, residual)
 
-        def run(x: Tensor) -> Tensor:  # fewer elements are rounded if they are pooled first
-            return clip_(round_(pooled(sums(x)), format).to(dtype), format, relu)
+        def run(*operands: Tensor) -> Tensor:  # fewer elements are rounded if they are pooled first
+            return clip_(round_(tail.pooled(sums(*operands)), format).to(dtype), format, relu)
 
     else:
-        rounded = rounded_sums(op, carrier, requantize.shift, format, dtype)
+        rounded = rounded_sums(op, carrier, shift, format, dtype, residual)
 
-        def run(x: Tensor) -> Tensor:
-            return clip_(pooled(rounded(x)), format, relu)
+        def run(*operands: Tensor) -> Tensor:
+            return clip_(tail.pooled(rounded(*operands)), format, relu)
 
-    return Step(tail[-1].name, op.input, in_chunks(run, size) if carrier.arithmetic == "float32" else run)
-
-
-def storage(format: Format, values: Range) -> torch.dtype:
-    """What holds these integers of the format exactly."""
-    # The integers of every other family have a significand of 11 bits at most.
-    fits = not isinstance(format, Fixed) or values.magnitude <= LIMIT["float32"]
-    return torch.float32 if fits else torch.float64
+    return in_chunks(run, size) if carrier.arithmetic == "float32" else run
 
 
-def clip_(rounded: Tensor, format: Format, relu: bool) -> Tensor:
-    """Saturated, and ReLU where asked; overwrites."""
-    return rounded.clamp_(0 if relu else format.smallest_integer, format.largest_integer)
-
-
-def _simple(op: ops.Op, program: Program, ranges: dict[str, tuple[Range, ...]]) -> Callable[[Tensor], Tensor]:
-    match op:
-        case ops.Quantize():
-            return _quantizer(op, ranges[op.name][0])
-        case ops.Relu():
-            return torch.relu
-        case ops.MaxPool2d():
-            return lambda x: max_pool(op, x)
-        case ops.AvgPool2d():
-            format, values = program.types[op.input].format, ranges[op.input][0]
-            if format is None:
-                raise TypeError(f"'{op.input}' has no format")
-            return lambda x: average_pool(op, x, format, values)
-        case ops.Flatten():
-            return flatten
-        case _:
-            raise TypeError(f"{type(op).__name__} is no step of its own")
-
-
-def _quantizer(op: ops.Quantize, values: Range) -> Callable[[Tensor], Tensor]:
-    dtype = storage(op.format, values)
-    scale = 2.0**-op.exponent
-
-    def run(images: Tensor) -> Tensor:
-        wide = torch.promote_types(images.dtype, dtype)
-        scaled = channels_last(torch.empty_like(images, dtype=wide))
-        torch.mul(images, scale, out=scaled)
-        return clip_(round_(scaled, op.format).to(dtype), op.format, relu=False)
-
-    return run
-
-
-def flatten(x: Tensor) -> Tensor:
-    """(count, channels, height, width) to (count, height * width * channels): a view if channels are last."""
-    return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+def _adding_step(
+    program: Program, first: str, tail: _Tail, ranges: Ranges, residual: Residual
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Two activations."""
+    format, relu = tail.format, tail.relu
+    dtype = storage(format, ranges[tail.requantize.name][0])
+    shift = spread(tail.requantize.shift, program.types[first].shape[0])
+    add = activations_adder(ranges[first][0], residual, shift, format)
+    return lambda a, b: clip_(tail.pooled(add(a, b)).to(dtype), format, relu)

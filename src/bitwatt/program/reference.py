@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitwatt.formats import Format
 from bitwatt.program import ops
 from bitwatt.program.inference import INPUT
+from bitwatt.program.joining import add_shifts
 from bitwatt.program.program import Program
 from bitwatt.program.rounding import Integers, nearest, shifted
 
@@ -35,7 +36,7 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
     """Every value of the program but the images, by name, as integers (accumulators too)."""
     values: dict[str, Integers] = {INPUT: np.asarray(images, dtype=np.float64)}
     for op in program.ops:
-        source = values[op.input]
+        source = values[op.inputs[0]]
         match op:
             case ops.Quantize():
                 values[op.name] = quantize(op, source)
@@ -50,9 +51,19 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
             case ops.MaxPool2d():
                 values[op.name] = max_pool(op, source)
             case ops.AvgPool2d():
-                values[op.name] = average_pool(op, source, _format(program, op))
+                values[op.name] = average_pool(op, source, _format(program, op.name))
             case ops.Flatten():
                 values[op.name] = flatten(source)
+            case ops.Add():
+                values[op.name] = add(program, op, source, values[op.other])
+            case ops.Concat():
+                values[op.name] = np.concatenate([values[name] for name in op.inputs], axis=1)
+            case ops.Clip():
+                values[op.name] = np.clip(source, int(op.low), int(op.high))
+            case ops.Table():
+                values[op.name] = look_up(op, source, _format(program, op.input))
+            case ops.Pad():
+                values[op.name] = pad(op, source)
     del values[INPUT]
     return values
 
@@ -140,6 +151,31 @@ def flatten(x: Integers) -> Integers:
     return np.moveaxis(x, 1, -1).reshape(x.shape[0], -1)
 
 
+def add(program: Program, op: ops.Add, first: Integers, second: Integers) -> Integers:
+    """Both shifted left to the lesser exponent, channel by channel, in Python integers; then added."""
+    by = [
+        np.array(2, dtype=object) ** np.array(shift, dtype=object).reshape(-1, *[1] * (first.ndim - 2))
+        for shift in add_shifts(program.types[op.input], program.types[op.other])
+    ]
+    total: Integers = first.astype(object) * by[0] + second.astype(object) * by[1]
+    return total
+
+
+def look_up(op: ops.Table, x: Integers, format: Format) -> Integers:
+    """Each integer's code word in the format it is of, and what the table has there."""
+    codes = format.encode(np.ldexp(x.astype(np.float64), format.unit_exponent))
+    return op.table[codes].astype(np.int64)
+
+
+def pad(op: ops.Pad, x: Integers) -> Integers:
+    """Zeros around each map."""
+    left, right, top, bottom = op.padding
+    count, channels, height, width = x.shape
+    result = np.zeros((count, channels, height + top + bottom, width + left + right), dtype=x.dtype)
+    result[:, :, top : top + height, left : left + width] = x
+    return result
+
+
 Window = tuple[tuple[int, int], slice, slice, int]
 """A place of the pooled map; rows and columns of its window that lie in the map; torch's count."""
 
@@ -171,8 +207,8 @@ def pooled_shape(op: ops.Pool, height: int, width: int) -> tuple[int, int]:
     return tall, wide
 
 
-def _format(program: Program, op: ops.Op) -> Format:
-    found = program.types[op.name].format
+def _format(program: Program, value: str) -> Format:
+    found = program.types[value].format
     if found is None:
-        raise TypeError(f"'{op.name}' has no format")
+        raise TypeError(f"'{value}' has no format")
     return found

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitwatt.program import ops
 from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
-from bitwatt.program.reference import flatten, padded, pooled_shape, windows
+from bitwatt.program.reference import flatten, pad, padded, pooled_shape, windows
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values: dict[str, Floats] = {INPUT: np.asarray(images)}
         for op in program.ops:
-            source = values[op.input]
+            source = values[op.inputs[0]]
             match op:
                 case ops.Quantize():
                     values[op.name] = flushed(source.astype(np.float32))
@@ -38,8 +38,16 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
                     values[op.name] = pool(op, source)
                 case ops.Flatten():
                     values[op.name] = flatten(source)
-                case ops.Requantize():
-                    raise TypeError("a float32 program has no Requantize")
+                case ops.Add():
+                    values[op.name] = flushed(source + values[op.other])
+                case ops.Concat():
+                    values[op.name] = np.concatenate([values[name] for name in op.inputs], axis=1)
+                case ops.Clip():
+                    values[op.name] = clip(op, source)
+                case ops.Pad():
+                    values[op.name] = pad(op, source)
+                case ops.Requantize() | ops.Table():
+                    raise TypeError(f"a float32 program has no {type(op).__name__}")
     del values[INPUT]
     return values
 
@@ -47,6 +55,13 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
 def flushed(x: Floats) -> Floats:
     """Subnormals to zero of their sign."""
     return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)
+
+
+def clip(op: ops.Clip, x: Floats) -> Floats:
+    """Two comparisons; NaN fails the first."""
+    low, high = np.float32(op.low), np.float32(op.high)
+    above = np.where(x > low, x, low)
+    return np.where(above < high, above, high)
 
 
 def neurons(

@@ -23,6 +23,31 @@ def add_with_carries(terms: list[Tensor], bias: Tensor | None, digit_bits: int) 
     return high, low
 
 
+WIDTH = 58
+"""Bits of the low word that `add_shifted` leaves: as many as `rounded_to_odd` takes."""
+
+
+def add_shifted(
+    high: Tensor, low: Tensor, width: int, other: Tensor, lift: Tensor, shift: Tensor
+) -> tuple[Tensor, Tensor, int]:
+    """((high * 2**width + low) << lift) + (other << shift), exactly: (high, low, `WIDTH`).
+
+    width: up to `WIDTH`. lift: 0 to `WIDTH`; shift: 0 to 100; both int64 and broadcast. All sums must lie
+    within 120 bits.
+    """
+    down = (WIDTH - width - lift).clamp(min=0)  # bits that leave the high word for the low one
+    up = (lift - (WIDTH - width)).clamp(min=0)  # or the low one for the high one
+    one = torch.ones_like(lift)
+    kept = width - up
+    new_high = ((high >> down) << up) | (low >> kept)
+    from_high = (high & ((one << down) - 1)) << (width + lift).clamp(max=WIDTH)
+    low = ((low & ((one << kept) - 1)) << lift.clamp(max=WIDTH)) | torch.where(down > 0, from_high, 0)
+    within = shift.clamp(max=WIDTH)
+    new_high = new_high + ((other >> (WIDTH - within)) << (shift - within))
+    low = low + torch.where(shift < WIDTH, (other & ((one << (WIDTH - within)) - 1)) << within, 0)
+    return new_high + (low >> WIDTH), low & (2**WIDTH - 1), WIDTH
+
+
 def rounded_to_odd(high: Tensor, low: Tensor, width: int, shift: Tensor) -> Tensor:
     """(high * 2**width + low) * 2**-shift in float64: whole quarters, odd where anything was dropped.
 
