@@ -86,7 +86,9 @@ PLAN_KEYS = (
 )
 RECIPE_KEYS = (
     "epochs, batch_size, learning_rate, optimizer, momentum, weight_decay, schedule, warmup, "
-    "label_smoothing, augmentation, shift, distillation, temperature, refit_scales"
+    "label_smoothing, augmentation, shift, distillation, temperature, refit_scales, start, "
+    "refit_activations, narrowing, narrowing_share, weight_map, anneal_share, steepness, rounding, "
+    "learn_scales, scale_rate, gradient_bits, gradient_rounding, averaging"
 )
 NO_ROW = (
     "unknown key of [tile] 'row'; did you mean 'rows'? "

@@ -44,12 +44,38 @@ def test_a_field_at_its_default_names_nothing() -> None:
         ({"epochs": 1, "optimizer": "sdg"},
          "unknown Recipe.optimizer 'sdg'; did you mean 'sgd'? Allowed: sgd, adam"),
         ({"batch_size": 4}, "a recipe needs 'epochs'"),
+        ({"epochs": 1, "weight_map": "piecewise"},
+         "unknown Recipe.weight_map 'piecewise'; did you mean 'piecewise-affine'? "
+         "Allowed: straight-through, piecewise-affine"),
+        ({"epochs": 1, "narrowing": ["fixed16"]},
+         "Recipe.narrowing must be precisions with commas between them, got ['fixed16']"),
+        ({"epochs": 1, "gradient_bits": 1},
+         "Recipe.gradient_bits must be 0, or 2 or more: a sign bit and one beside it"),
+        ({"epochs": 1, "learn_scales": 1}, "Recipe.learn_scales must be true or false, got 1"),
+        ({"epochs": 1, "rounding": "stochastic", "weight_map": "piecewise-affine"},
+         "Recipe.weight_map and Recipe.rounding exclude each other: "
+         "both decide how weights are rounded while training"),
+        ({"epochs": 1, "learn_scales": True, "narrowing": "fixed8"},
+         "Recipe.learn_scales and Recipe.narrowing exclude each other: "
+         "scales that are learnt are not fitted anew"),
     ],
 )  # fmt: skip
 def test_wrong_values(values: dict[str, object], message: str) -> None:
     with pytest.raises(RequestError) as caught:
         Recipe.from_dict(values)
     assert str(caught.value) == message
+
+
+def test_an_unknown_precision_to_narrow_through_is_named() -> None:
+    with pytest.raises(
+        RequestError, match="Recipe.narrowing: unknown format 'fixde8'; did you mean 'fixed8'"
+    ):
+        Recipe(epochs=1, narrowing="fixed16,fixde8")
+
+
+def test_a_recipe_says_what_in_it_is_for_quantised_networks_alone() -> None:
+    assert Recipe(epochs=1, averaging=0.5, refit_scales=True).quantised_only() == []
+    assert Recipe(epochs=1, rounding="stochastic", start="scratch").quantised_only() == ["start", "rounding"]
 
 
 def test_an_unknown_field_names_the_nearest() -> None:

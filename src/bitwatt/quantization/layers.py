@@ -14,6 +14,7 @@ addition. In float32 precision the same layers hold plain numbers, with every ex
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -33,6 +34,12 @@ from bitwatt.quantization.straight_through import (
 )
 
 Operands = tuple[Tensor, Tensor | None]
+
+WeightRounding = Callable[[Tensor, Format, Tensor, Tensor], Tensor]
+"""As `quantize_operand`: shadow weight, format, inward, outward -> operand."""
+
+OutputRounding = Callable[[Tensor, Format, bool], Tensor]
+"""As `requantize`: sums, format, whether ReLU follows -> integers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,8 @@ class _Weighted(nn.Module):
     output_format: None where the sums themselves leave (the logits); output_exponent is then 0: real units.
     relu, pool: a ReLU and a max pooling that followed in the model. Both commute with rounding, so the sums
     are pooled first (fewer of them to round).
+    round_weight, round_output: how both are rounded *while training*; training methods put others in their
+    place. Evaluation always rounds to nearest.
     """
 
     weight: nn.Parameter
@@ -85,6 +94,8 @@ class _Weighted(nn.Module):
         self.granularity = granularity
         self.relu = relu
         self.pool = pool
+        self.round_weight: WeightRounding = quantize_operand
+        self.round_output: OutputRounding = requantize
         outputs = source.weight.shape[0] if granularity == "channel" else 1
         device = source.weight.device
         self.register_buffer("weight_exponent", torch.zeros(outputs, dtype=torch.int32, device=device))
@@ -93,6 +104,12 @@ class _Weighted(nn.Module):
         # Made of the tensors whose state is kept beside them; see `_state`.
         self._cached_scales: tuple[tuple[int, ...], _Scales] | None = None
         self._cached_operands: tuple[tuple[int, ...], Operands] | None = None
+
+    def set_formats(self, weights: Format, outputs: Format) -> None:
+        """Go to other grids; where the sums themselves leave, they still do. Exponents are to be fitted."""
+        self.weight_format = weights
+        self.output_format = None if self.output_format is None else outputs
+        self._cached_operands = None
 
     def fit_weight_exponent(self) -> None:
         """Set weight_exponent to what loses least of the shadow weights."""
@@ -172,14 +189,18 @@ class _Weighted(nn.Module):
         if isinstance(self.weight_format, Float32):
             return self.weight, self.bias
         by = self._scales()
-        weight = quantize_operand(self.weight, self.weight_format, by.weight_inward, by.weight_outward)
+        rounding = self.round_weight if self.training else quantize_operand
+        weight = rounding(self.weight, self.weight_format, by.weight_inward, by.weight_outward)
         bias = None if self.bias is None else round_bias(self.bias, by.bias_inward, by.bias_outward)
         return weight, bias
 
     def _leave(self, sums: Tensor) -> Tensor:
         if self.pool is not None:
             sums = cast(Tensor, self.pool(sums))
-        return sums if self.output_format is None else requantize(sums, self.output_format, self.relu)
+        if self.output_format is None:
+            return sums
+        rounding = self.round_output if self.training else requantize
+        return rounding(sums, self.output_format, self.relu)
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -32,6 +32,11 @@ def ends(format: Format, dtype: torch.dtype = torch.float32) -> tuple[float, flo
     return _toward_zero(format.smallest_integer, dtype), _toward_zero(format.largest_integer, dtype)
 
 
+def sorted_integers(format: Format, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Every integer of a format of at most 16 bits, ascending. Raises `RequestError` for more bits."""
+    return _table(format, dtype)[0]
+
+
 def _toward_zero(integer: int, dtype: torch.dtype) -> float:
     held = float(np.float32(integer)) if dtype == torch.float32 else float(integer)
     if abs(held) > abs(integer):  # 2**31 - 1 in float32: the number before 2**31 is 2**31 - 128

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from bitwatt.errors import DataError, RequestError
 from bitwatt.training.recipe import Recipe
@@ -52,6 +53,7 @@ def encode_checkpoint(state: TrainingState) -> bytes:
     """The bytes that `save_checkpoint` writes, for stores that are no folders."""
     tensors = {f"model/{name}": value.contiguous() for name, value in state.model.items()}
     tensors |= {f"optimizer/{name}": value.contiguous() for name, value in state.optimizer.items()}
+    tensors |= {f"methods/{name}": value.contiguous() for name, value in state.methods.items()}
     about = {
         "recipe": state.recipe.to_dict(),
         "epoch": state.epoch,
@@ -110,10 +112,15 @@ def _read(payload: bytes) -> TrainingState:
     (length,) = struct.unpack("<Q", payload[:8])
     about = json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["bitwatt"])
     tensors = load(payload)
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
     return TrainingState(
         recipe=Recipe.from_dict(about["recipe"]),
         epoch=int(about["epoch"]),
-        model={k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")},
-        optimizer={k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")},
+        model=under("model/"),
+        optimizer=under("optimizer/"),
         history=tuple(EpochRecord(**record) for record in about["history"]),
+        methods=under("methods/"),
     )

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from bitwatt.errors import BitwattError, RequestError
-from bitwatt.quantization import QuantizedNetwork, refit_weight_exponents
+from bitwatt.quantization import QuantizedNetwork
 from bitwatt.training.batches import Batches, LabelledImages, epoch_seed
 from bitwatt.training.device import exact_and_private_randomness, resolve_device
 from bitwatt.training.distillation import answers, distilled_loss
+from bitwatt.training.methods import Method, methods_of
 from bitwatt.training.recipe import Recipe
 from bitwatt.training.state import EpochRecord, TrainingResult, TrainingState, restore, state_of
 
@@ -68,7 +69,8 @@ def train(
 
     Raises:
         RequestError: an unknown device, no cuda, no images, labels that the model has no output for, a state
-            of another recipe or model.
+            of another recipe or model, a method for quantised networks where `model` is none.
+        UnsupportedError: a method that cannot be used on this network.
         BitwattError: the loss became NaN or infinite.
     """
     target = resolve_device(device)
@@ -82,7 +84,12 @@ def train(
     try:
         with exact_and_private_randomness(target):
             _check_labels(model, batches, data.train.labels)
-            return _run(model, batches, recipe, teacher, progress, on_epoch_end, start)
+            methods = methods_of(model, recipe, data.train.images)
+            try:
+                return _run(model, batches, recipe, methods, teacher, progress, on_epoch_end, start)
+            finally:
+                for method in reversed(methods):
+                    method.detach()
     finally:
         model.to(home)
         if teacher is not None:
@@ -104,6 +111,7 @@ def _run(
     model: nn.Module,
     batches: Batches,
     recipe: Recipe,
+    methods: list[Method],
     teacher: nn.Module | None,
     progress: Callable[[Progress], None] | None,
     on_epoch_end: Callable[[TrainingState], None] | None,
@@ -111,9 +119,13 @@ def _run(
 ) -> TrainingResult:
     optimizer = _optimizer(model, recipe)
     history: list[EpochRecord] = []
+    kept = {name: tensor for method in methods for name, tensor in method.tensors.items()}
     if start is not None:
-        restore(model, optimizer, start, recipe)
+        restore(model, optimizer, start, recipe, kept)
         history = list(start.history)
+    else:
+        for method in methods:
+            method.begin()
     steps = len(batches) * recipe.epochs
     teaches = teacher is not None and recipe.distillation > 0
     taught = (
@@ -121,15 +133,17 @@ def _run(
     )
     quantised = model if isinstance(model, QuantizedNetwork) else None
     for epoch in range(len(history), recipe.epochs):
-        if quantised is not None and recipe.refit_scales and epoch > 0:
-            refit_weight_exponents(quantised)
-        torch.manual_seed(epoch_seed(recipe.seed, epoch))  # dropout; forked above
+        for method in methods:
+            method.before_epoch(epoch)
+        torch.manual_seed(epoch_seed(recipe.seed, epoch))  # dropout, stochastic rounding; forked above
         model.train()
         total, correct, count = 0.0, 0, 0
         for step, (images, labels, chosen) in enumerate(batches.epoch(epoch), start=len(batches) * epoch):
             rate = recipe.learning_rate_at(step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
+            for method in methods:
+                method.before_step(step, steps)
             told = taught[chosen] if taught is not None else None
             if taught is None and teacher is not None:
                 told = answers(teacher, [images])
@@ -154,6 +168,8 @@ def _run(
             if quantised is not None:
                 for _, layer in quantised.weighted_layers():
                     layer.clip_shadow_weight()
+            for method in methods:
+                method.after_step(step, steps)
             total += value * len(labels)
             correct += int((logits.detach().argmax(dim=1) == labels).sum())
             count += len(labels)
@@ -161,7 +177,9 @@ def _run(
                 progress(Progress(step + 1, steps, epoch, value))
         history.append(EpochRecord(epoch, total / count, correct / count))
         if on_epoch_end is not None:
-            on_epoch_end(state_of(model, optimizer, recipe, history))
+            on_epoch_end(state_of(model, optimizer, recipe, history, kept))
+    for method in methods:
+        method.finish()
     return TrainingResult(tuple(history), recipe)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class TrainingState:
         model: the module's state_dict.
         optimizer: its tensors, named "PARAMETER/WHAT".
         history: the finished epochs.
+        methods: tensors of training methods, by name.
     """
 
     recipe: Recipe
@@ -49,10 +51,15 @@ class TrainingState:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     history: tuple[EpochRecord, ...]
+    methods: dict[str, Tensor] = field(default_factory=dict)
 
 
 def state_of(
-    model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, history: list[EpochRecord]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    history: list[EpochRecord],
+    methods: Mapping[str, Tensor],
 ) -> TrainingState:
     """Where training is now, copied."""
     tensors = {
@@ -62,11 +69,19 @@ def state_of(
         if isinstance(value, Tensor)
     }
     weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    return TrainingState(recipe, len(history), weights, tensors, tuple(history))
+    kept = {name: value.detach().cpu().clone() for name, value in methods.items()}
+    return TrainingState(recipe, len(history), weights, tensors, tuple(history), kept)
 
 
-def restore(model: nn.Module, optimizer: torch.optim.Optimizer, start: TrainingState, recipe: Recipe) -> None:
-    """Put model and optimiser where they were. Raises `RequestError` for a state of other ones."""
+@torch.no_grad()
+def restore(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    start: TrainingState,
+    recipe: Recipe,
+    methods: Mapping[str, Tensor],
+) -> None:
+    """Put model, optimiser and methods where they were. Raises `RequestError` for a state of other ones."""
     if start.recipe != recipe:
         changed = [
             f"{name} was {old!r}, is {new!r}"
@@ -89,3 +104,5 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, start: TrainingS
         else:
             held = value.clone()
         optimizer.state[parameter][what] = held
+    for name, tensor in methods.items():
+        tensor.copy_(start.methods[name])

@@ -1,0 +1,60 @@
+"""Layers of a captured network, as modules on floating-point numbers: the vocabulary of capture.
+
+Maps have four axes throughout: a one-dimensional layer of the user's is the two-dimensional one of height 1.
+Besides PyTorch's modules there are the two that join values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+INPUT = "input"
+"""Name of the value that holds the images. A layer of the model may not be called so."""
+
+
+@dataclass(frozen=True)
+class CapturedLayer:
+    """One layer of the user's model: its path there, the module itself, the names of the values it reads.
+
+    path: of the module; a function's is its name in the module that calls it, and a later use of a module
+    has "#2", "#3" ... behind. objections: why it cannot be treated exactly; label: what errors call it.
+    """
+
+    path: str
+    module: nn.Module
+    inputs: tuple[str, ...]
+    objections: tuple[str, ...] = field(default=(), compare=False)
+    label: str = field(default="", compare=False)
+
+
+class Add(nn.Module):
+    """The sum of two values of one shape."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """first + second."""
+        return first + second
+
+
+class Concat(nn.Module):
+    """Values one after the other along the channels."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """(count, channels of all, ...)."""
+        return torch.cat(parts, dim=1)
+
+
+def as_maps(images: Tensor) -> Tensor:
+    """Sequences (count, channels, length) as maps of height 1; other ranks as they are."""
+    return images.unsqueeze(2) if images.dim() == 3 else images
+
+
+@torch.no_grad()
+def run(layers: tuple[CapturedLayer, ...], images: Tensor) -> Tensor:
+    """What the captured layers make of images, in floating point: the value of the last one."""
+    values = {INPUT: as_maps(images)}
+    for layer in layers:
+        values[layer.path] = layer.module(*(values[name] for name in layer.inputs))
+    return values[layers[-1].path]
