@@ -67,10 +67,9 @@ def test_wrong_values(values: dict[str, object], message: str) -> None:
 
 
 def test_an_unknown_precision_to_narrow_through_is_named() -> None:
-    with pytest.raises(
-        RequestError, match="Recipe.narrowing: unknown format 'fixde8'; did you mean 'fixed8'"
-    ):
+    with pytest.raises(RequestError) as refused:
         Recipe(epochs=1, narrowing="fixed16,fixde8")
+    assert str(refused.value).startswith("Recipe.narrowing: unknown format 'fixde8'; did you mean 'fixed8'?")
 
 
 def test_a_recipe_says_what_in_it_is_for_quantised_networks_alone() -> None:
