@@ -96,7 +96,12 @@ class Requantize(_OfOne):
 
 @dataclass(frozen=True, eq=False)
 class Relu(_OfOne):
-    """max(n, 0); float32: x where x > 0, else +0."""
+    """max(n, 0); float32: x where x > 0, else +0.
+
+    So NaN, which is not above zero, gives +0, and -0 does too: one comparison in the tile, and in each
+    executor the same. torch's own ReLU passes NaN on. No finite network on finite images meets one unless a
+    sum overflows to both infinities.
+    """
 
     name: str
     input: str
