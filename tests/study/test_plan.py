@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bitwatt.errors import DataError, RequestError
 from bitwatt.formats import PAPER
+from bitwatt.study import expand as expanding
 from bitwatt.study.expand import expand
 from bitwatt.study.plan import StudyPlan
 from bitwatt.study.stages import Stages, Subject
@@ -59,6 +61,18 @@ def test_the_name_says_networks_and_data() -> None:
             "study: tile: rows must be a whole number from 2 to 65536, got 1",
         ),
         (
+            {"methods": {"slow": {"epochs": 9}}, "methods_of": {"slwo": {"fixed8": {}}}},
+            "study: unknown method 'slwo'; did you mean 'slow'? Allowed: slow",
+        ),
+        (
+            {"methods": {"slow": {}}, "methods_of": {"slow": {"fixed4": {}}}, "precisions": "fixed8"},
+            "study: unknown precision of [methods.slow] 'fixed4'; did you mean 'fixed8'? Allowed: fixed8",
+        ),
+        (
+            {"methods": {"slow": {"epochs": -9}}},
+            "study: Recipe.epochs must be a whole number from 0 to 100000, got -9",
+        ),
+        (
             {"retraining_of": {"fixed4": Recipe(epochs=9)}, "precisions": "fixed8"},
             "study: unknown precision of [retraining] 'fixed4'; did you mean 'fixed8'? Allowed: fixed8",
         ),
@@ -100,6 +114,37 @@ def test_float32_is_not_trained_again_and_seeds_reach_the_recipes() -> None:
     assert float32.epochs == 0
     assert fixed8.recipe is not None
     assert fixed8.recipe["seed"] == 7
+
+
+def test_methods_share_the_float_training_and_float32_stands_once() -> None:
+    several = {"slow": {"epochs": 9}, "same": {}}
+    found = stages(plan(precisions="fixed8,float32,binary", methods=several))
+    assert len(found.floats) == 1
+    assert [point.label for point in found.points] == [
+        "lenet float32, seed 0",
+        "lenet, slow fixed8, seed 0",
+        "lenet, slow binary, seed 0",
+        "lenet, same fixed8, seed 0",
+        "lenet, same binary, seed 0",
+    ]
+    assert {point.float_digest for point in found.points} == {found.floats[0].digest}
+    # Each is a point of its own, and none is one of the plan without methods but float32.
+    plain = stages(plan(precisions="fixed8,float32,binary"))
+    assert len({p.digest for p in (*found.points, *plain.points)}) == 7
+    assert found.points[0].digest == plain.points[1].digest
+    assert found.points[3].recipe == plain.points[0].recipe
+
+
+def test_the_digests_of_plans_without_methods_are_those_of_ever() -> None:
+    """Taken before plans had methods; whoever changes what is computed raises `digest.NUMERICS`."""
+    numerics = {"numerics": 1, "torch": "a version"}
+    with mock.patch.object(expanding, "numerics", return_value=numerics):
+        found = stages(plan(precisions="float32,fixed8"))
+    assert [stage.training_digest[:16] for stage in (*found.floats, *found.points)] == [
+        "d8fee829953b6adb",
+        "cc727aab5804db6b",
+        "7b466b83a8568628",
+    ]
 
 
 BASE = {"precisions": "float32,fixed8,binary"}

@@ -79,10 +79,37 @@ batch_size = 32
     assert first.retraining == {"epochs": 2}
 
 
+def test_methods_change_the_recipe_that_is_there_without_them(write) -> None:  # type: ignore[no-untyped-def]
+    text = (
+        HEAD
+        + """\
+precisions = "fixed4,binary"
+[retraining]
+epochs = 4
+[retraining.binary]
+learning_rate = 0.01
+[methods.plain]
+[methods.narrowed]
+distillation = 0.0
+[methods.narrowed.binary]
+epochs = 6
+narrowing = "fixed16,fixed4:fixed16"
+"""
+    )
+    (plan,) = read_study_file(write(text))
+    assert plan.method_names == ("plain", "narrowed")
+    for precision in ("fixed4", "binary"):
+        without = plan.retraining_recipe("lenet", precision)
+        assert plan.retraining_recipe("lenet", precision, "plain") == without
+        special = {"epochs": 6, "narrowing": "fixed16,fixed4:fixed16"} if precision == "binary" else {}
+        changed = replace(without, distillation=0.0, **special)
+        assert plan.retraining_recipe("lenet", precision, "narrowed") == changed
+
+
 HEAD = 'network = "lenet"\ndata = "mnist-small"\n'
 PLAN_KEYS = (
-    "network, name, networks, data, precisions, seeds, pretraining, retraining, tile, other_presets, "
-    "technology, threads, device, held_out"
+    "network, name, networks, data, precisions, seeds, pretraining, retraining, methods, tile, "
+    "other_presets, technology, threads, device, held_out"
 )
 RECIPE_KEYS = (
     "epochs, batch_size, learning_rate, optimizer, momentum, weight_decay, schedule, warmup, "
@@ -145,6 +172,20 @@ NO_ROW = (
         (
             HEAD + "[pretraining.binary]\nepochs = 3\n",
             "line 3: the float training has one recipe; [retraining.PRECISION] may differ",
+        ),
+        (
+            HEAD + 'precisions = "binary"\n[methods.slow]\nepochs = 3\n[methods.slow.bianry]\nepochs = 9\n',
+            "line 6: unknown format 'bianry'; did you mean 'binary'? Allowed: float32, fixed2 to fixed32, "
+            "ufixed2 to ufixed32, pow2 (6 bits), pow2-2 to pow2-8, binary, ternary, "
+            "e4m3 (exponent e2 to e5, mantissa m1 to m10)",
+        ),
+        (
+            HEAD + "[methods.slow]\nepoch = 3\n",
+            f"line 4: unknown key of [methods.slow] 'epoch'; did you mean 'epochs'? Allowed: {RECIPE_KEYS}",
+        ),
+        (
+            HEAD + "[methods]\nepochs = 3\n",
+            "line 3: 'methods' must be tables, each begun by [methods.NAME]",
         ),
         ('network = "lenet"\n', "'data' is missing; a study needs 'network' and 'data'"),
         (

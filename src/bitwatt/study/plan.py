@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bitwatt.errors import RequestError, unknown_name
 from bitwatt.formats import parse_precision, parse_precisions
+from bitwatt.study.stages import named
 from bitwatt.study.tile_plan import TilePlan
 from bitwatt.training import Recipe, pretraining_recipe, retraining_recipe
 
@@ -49,9 +50,12 @@ class StudyPlan(BaseModel):
     precisions: names; `paper` stands for seven. seeds: each is a whole repetition, weights and order of
     images. pretraining, retraining: what differs from the recipes that `bitwatt.training` has for each
     network and precision (a `Recipe` differs in everything); retraining_of: further differences of single
-    precisions. tile, technology: what the points are costed on;
-    other_presets: further presets to cost them on. threads: torch's, for each point; fixed by the plan,
-    because the order of additions, and so the last bits, depend on it. device: where training runs.
+    precisions. methods: ways to train at a precision that are compared side by side, by name, each by what
+    differs from the recipe without it; methods_of: further differences of single precisions, by name and
+    precision. Each method makes points of its own, all from one float training. tile, technology: what the
+    points are costed on; other_presets: further presets to cost them on. threads: torch's, for each point;
+    fixed by the plan, because the order of additions, and so the last bits, depend on it. device: where
+    training runs.
     held_out: share of the training images to test on in the place of the test images, for choosing by.
     """
 
@@ -65,6 +69,8 @@ class StudyPlan(BaseModel):
     pretraining: Changes = Field(default_factory=dict)
     retraining: Changes = Field(default_factory=dict)
     retraining_of: Mapping[str, Changes] = Field(default_factory=dict)
+    methods: Mapping[str, Changes] = Field(default_factory=dict)
+    methods_of: Mapping[str, Mapping[str, Changes]] = Field(default_factory=dict)
     tile: TilePlan = TilePlan()
     other_presets: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     technology: str = "nangate45"
@@ -83,11 +89,24 @@ class StudyPlan(BaseModel):
         for network in self.networks:
             self.pretraining_recipe(network)
             for precision in self.precisions:
-                self.retraining_recipe(network, precision)
-        for precision in self.retraining_of:
-            if str(parse_precision(precision)) not in self.precisions:
-                raise unknown_name("precision of [retraining]", precision, self.precisions)
+                for method in self.method_names:
+                    self.retraining_recipe(network, precision, method)
+        self._check_precisions("retraining", self.retraining_of)
+        for method, changes in self.methods_of.items():
+            if method not in self.methods:
+                raise unknown_name("method", method, self.methods)
+            self._check_precisions(f"methods.{method}", changes)
         return self
+
+    def _check_precisions(self, table: str, changes: Mapping[str, Changes]) -> None:
+        for precision in changes:
+            if str(parse_precision(precision)) not in self.precisions:
+                raise unknown_name(f"precision of [{table}]", precision, self.precisions)
+
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """The methods to compare; one without a name where the plan has none."""
+        return tuple(self.methods) or ("",)
 
     @classmethod
     def of(cls, **values: Any) -> StudyPlan:
@@ -101,10 +120,13 @@ class StudyPlan(BaseModel):
         """The recipe of a network's float training; the seed is put in by each stage."""
         return _changed(pretraining_recipe(network), self.pretraining)
 
-    def retraining_recipe(self, network: str, precision: str) -> Recipe:
-        """The recipe of its training at a precision; the seed likewise."""
+    def retraining_recipe(self, network: str, precision: str, method: str = "") -> Recipe:
+        """The recipe of its training at a precision, by a method of the plan; the seed likewise."""
         default = retraining_recipe(network, parse_precision(precision))
-        return _changed(default, {**self.retraining, **self.retraining_of.get(precision, {})})
+        changes = {**self.retraining, **self.retraining_of.get(precision, {})}
+        if method:
+            changes |= {**self.methods[method], **self.methods_of.get(method, {}).get(precision, {})}
+        return _changed(default, changes)
 
     def recipes(self) -> dict[str, Any]:
         """Every recipe in full but for its seed, by network and precision."""
@@ -115,12 +137,13 @@ class StudyPlan(BaseModel):
         return {
             "pretraining": {network: plain(self.pretraining_recipe(network)) for network in self.networks},
             "retraining": {
-                network: {
-                    precision: plain(self.retraining_recipe(network, precision))
+                named(network, method): {
+                    precision: plain(self.retraining_recipe(network, precision, method))
                     for precision in self.precisions
                     if not parse_precision(precision).is_float
                 }
                 for network in self.networks
+                for method in self.method_names
             },
         }
 

@@ -12,6 +12,11 @@ from typing import Any
 from bitwatt.study.tile_plan import TilePlan
 
 
+def named(network: str, method: str) -> str:
+    """How results and people name a network trained by a method; the network alone where there is none."""
+    return f"{network}, {method}" if method else network
+
+
 @dataclass(frozen=True)
 class Subject:
     """A network and its data, with digests of what they are: the names alone could come to mean another."""
@@ -60,7 +65,8 @@ class FloatStage:
 class PointStage:
     """A network at a precision: trained from the float stage, lowered, evaluated, costed.
 
-    recipe: fields of a `bitwatt.training.Recipe`; None where there is nothing to train: float32 is the float
+    method: its name in the plan; empty where the plan compares none. recipe: fields of a
+    `bitwatt.training.Recipe`; None where there is nothing to train: float32 is the float
     stage's own result. training_digest: what the program and its accuracy follow from; digest: that and what
     the costs follow from.
     """
@@ -77,11 +83,12 @@ class PointStage:
     technology: str
     training_digest: str
     digest: str
+    method: str = ""
 
     @property
     def label(self) -> str:
         """How people are told of it."""
-        return f"{self.subject.network} {self.precision}, seed {self.seed}"
+        return f"{named(self.subject.network, self.method)} {self.precision}, seed {self.seed}"
 
     @property
     def epochs(self) -> int:

@@ -18,7 +18,7 @@ from bitwatt.study.tile_plan import TilePlan
 from bitwatt.training import Recipe
 from bitwatt.training.defaults import OTHER
 
-_PLAN_KEYS = tuple(key for key in StudyPlan.model_fields if key != "retraining_of")
+_PLAN_KEYS = tuple(key for key in StudyPlan.model_fields if key not in ("retraining_of", "methods_of"))
 _RECIPES = ("pretraining", "retraining")
 _HEADER = re.compile(r"^\s*(\[\[?)\s*(?P<name>[^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"^\s*(?P<key>[\w\"'.+:*-]+)\s*=")
@@ -110,7 +110,17 @@ def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> St
             raise RequestError(f"{source.at((key,), study)}: {unknown}")
     for name in _RECIPES:
         if name in values:
-            values |= _recipes(name, values[name], source, study)
+            own, special = _recipe_table((name,), values.pop(name), source, study)
+            if special and name == "pretraining":
+                where = source.at((name, next(iter(special))), study)
+                raise RequestError(
+                    f"{where}: the float training has one recipe; [retraining.PRECISION] may differ"
+                )
+            values[name] = own
+            if special:
+                values["retraining_of"] = special
+    if "methods" in values:
+        values |= _methods(values["methods"], source, study)
     if "tile" in values:
         _check_tile(values["tile"], source, study)
     try:
@@ -137,26 +147,39 @@ def _check_tile(table: Any, source: _Source, study: int | None) -> None:
         raise RequestError(f"{source.at(('tile', key), study)}: {error}") from None
 
 
-def _recipes(name: str, table: Any, source: _Source, study: int | None) -> dict[str, Any]:
-    """What `[name]` changes of the default recipes, and what `[name.PRECISION]` changes of single ones."""
+def _methods(table: Any, source: _Source, study: int | None) -> dict[str, Any]:
+    """What each `[methods.NAME]` changes, and each `[methods.NAME.PRECISION]`."""
+    if not isinstance(table, dict) or not all(isinstance(changes, dict) for changes in table.values()):
+        where = source.at(("methods",), study)
+        raise RequestError(f"{where}: 'methods' must be tables, each begun by [methods.NAME]")
+    read = {name: _recipe_table(("methods", name), changes, source, study) for name, changes in table.items()}
+    return {
+        "methods": {name: own for name, (own, _) in read.items()},
+        "methods_of": {name: special for name, (_, special) in read.items() if special},
+    }
+
+
+def _recipe_table(
+    where: tuple[str, ...], table: Any, source: _Source, study: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `[where]` changes of the default recipes, and what `[where.PRECISION]` changes of single ones."""
     if not isinstance(table, dict):
-        raise RequestError(f"{source.at((name,), study)}: {name} must be a table [{name}], got {table!r}")
+        name = ".".join(where)
+        raise RequestError(f"{source.at(where, study)}: {name} must be a table [{name}], got {table!r}")
     own = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    _check_recipe(own, (name,), source, study)
-    found: dict[str, Any] = {name: own}
-    special = {key: value for key, value in table.items() if isinstance(value, dict)}
-    if special and name == "pretraining":
-        where = source.at((name, next(iter(special))), study)
-        raise RequestError(f"{where}: the float training has one recipe; [retraining.PRECISION] may differ")
-    for precision, changes in special.items():
-        path = (name, precision)
+    _check_recipe(own, where, source, study)
+    special: dict[str, Any] = {}
+    for precision, changes in table.items():
+        if not isinstance(changes, dict):
+            continue
+        path = (*where, precision)
         try:
             canonical = str(parse_precision(precision))
         except RequestError as error:
             raise RequestError(f"{source.at(path, study)}: {error}") from None
         _check_recipe(changes, path, source, study)
-        found.setdefault("retraining_of", {})[canonical] = changes
-    return found
+        special[canonical] = changes
+    return own, special
 
 
 def _check_recipe(

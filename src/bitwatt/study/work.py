@@ -18,7 +18,7 @@ from bitwatt.study.artifacts import ArtifactStore, read_artifact, sha256
 from bitwatt.study.checkpoints import Slots
 from bitwatt.study.events import EpochDone, Notice, Started
 from bitwatt.study.provenance import provenance
-from bitwatt.study.stages import FloatStage, PointStage, Stage
+from bitwatt.study.stages import FloatStage, PointStage, Stage, named
 from bitwatt.study.store import Kept
 from bitwatt.study.subject import build_network, load_data
 from bitwatt.study.worker import Outcome, Report, Task
@@ -119,7 +119,7 @@ def _point_record(
     figures = asdict(costs)
     del figures["area_provenance"]  # the record's own statement covers both
     return {
-        "network": stage.subject.network,
+        "network": named(stage.subject.network, stage.method),
         "precision": stage.precision,
         "weights": str(precision.weights),
         "activations": str(precision.activations),
