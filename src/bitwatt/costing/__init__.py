@@ -1,5 +1,6 @@
 """What a run costs: the schedule's counts times the technology's unit costs."""
 
 from bitwatt.costing.model import Cost, cost, cost_schedule
+from bitwatt.costing.sweeps import Sweep, sweep
 
-__all__ = ["Cost", "cost", "cost_schedule"]
+__all__ = ["Cost", "Sweep", "cost", "cost_schedule", "sweep"]

@@ -22,7 +22,7 @@ COMPONENTS = (
 ENERGY_COMPONENTS = (*COMPONENTS, "clock", "leakage")
 """What the energy is divided into: the parts' own, the clock of all of them, the leakage of all of them."""
 
-_GRID_BITS = 50
+GRID_BITS = 50
 
 
 def added(terms: Iterable[float]) -> float:
@@ -39,7 +39,7 @@ def on_common_grid(cells: Sequence[Mapping[str, float]]) -> list[dict[str, float
     total = added(abs(value) for row in cells for value in row.values())
     if total == 0:
         return [dict(row) for row in cells]
-    unit = frexp(total)[1] - _GRID_BITS
+    unit = frexp(total)[1] - GRID_BITS
     return [{name: ldexp(round(ldexp(value, -unit)), unit) for name, value in row.items()} for row in cells]
 
 
