@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,22 +21,39 @@ if TYPE_CHECKING:
 def build_network(name: str, seed: int) -> nn.Module:
     """The network of that name with its first weights: `lenet`, `alex*0.5` (half as wide), or the user's own.
 
-    `module:function` names a function that is called with the seed and returns an `nn.Module`.
-    Raises `RequestError`.
+    `module:function` names a function that is called with the seed and returns an `nn.Module`; `*0.5` behind
+    it is its argument `width`, and `^3` its argument `depth`. Raises `RequestError`.
     """
     from torch import nn
 
     from bitwatt import networks
 
-    if ":" in name:
-        made = _user_function("network", name)(seed)
+    rest, caret, depth = name.partition("^")
+    plain, star, width = rest.partition("*")
+    if star and not re.fullmatch(r"\d+(\.\d+)?", width):
+        raise RequestError(f"network '{name}': after '*' stands a width such as 0.5, got '{width}'")
+    if caret and not re.fullmatch(r"\d+", depth):
+        raise RequestError(f"network '{name}': after '^' stands a depth such as 3, got '{depth}'")
+    if ":" in plain:
+        shape = {**({"width": float(width)} if star else {}), **({"depth": int(depth)} if caret else {})}
+        made = _called(_user_function("network", plain), plain, seed, shape)
         if not isinstance(made, nn.Module):
             raise RequestError(f"network '{name}' must return a torch.nn.Module, got {type(made).__name__}")
         return made
-    plain, star, width = name.partition("*")
-    if star and not re.fullmatch(r"\d+(\.\d+)?", width):
-        raise RequestError(f"network '{name}': after '*' stands a width such as 0.5, got '{width}'")
+    if caret:
+        raise RequestError(
+            f"network '{name}': the depth of '{plain}' is no choice; a function of your own may have an "
+            "argument 'depth'"
+        )
     return networks.create(plain, seed=seed, width=float(width) if star else 1.0)
+
+
+def _called(function: Callable[..., object], name: str, seed: int, shape: Mapping[str, float]) -> object:
+    known = inspect.signature(function).parameters
+    for argument in shape:
+        if argument not in known:
+            raise RequestError(f"network '{name}': the function has no argument '{argument}'")
+    return function(seed, **shape)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

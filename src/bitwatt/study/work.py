@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -57,13 +57,13 @@ def _make_point(stage: PointStage, task: Task, report: Report) -> Outcome:
 
     if task.program is not None:
         report(Started(stage.label, 0, 0))
-        content = _content(task.artifacts, task.program)
+        content = stored(task.artifacts, task.program)
         program = from_bytes(content, task.program.artifact_id)
         trained, history = task.program.record["trained"], task.program.record["history"]
     else:
         program, trained, history = _train_point(stage, task, report)
         content = to_bytes(program)
-    digest, source = sha256(content), _data(stage).source
+    digest, source = sha256(content), stage_data(stage).source
     points = [_point_record(stage, preset, program, trained, digest, source) for preset in stage.presets]
     record = {
         "accuracy": trained["accuracy"],
@@ -84,8 +84,8 @@ def _train_point(stage: PointStage, task: Task, report: Report) -> tuple[Program
     if task.float_weights is None:
         raise ValueError(f"{stage.label} has neither a program nor float weights to start from")
     network = build_network(stage.subject.network, stage.seed)
-    network.load_state_dict(load(_content(task.artifacts, task.float_weights)))
-    data = _data(stage)
+    network.load_state_dict(load(stored(task.artifacts, task.float_weights)))
+    data = stage_data(stage)
     quantised = quantize(network, stage.precision, calibration=data.calibration)
     if stage.recipe is None:
         report(Started(stage.label, 0, 0))
@@ -144,21 +144,19 @@ def _train(
     """Train in place, from the last whole checkpoint if there is one, keeping one after each epoch."""
     from bitwatt.training import Recipe, train
 
-    slots = Slots(task.artifacts, stage.training_digest)
-    start = slots.latest(_state_of, lambda text: report(Notice(f"{stage.label}: {text}")))
-    report(Started(stage.label, stage.epochs, start.epoch if start else 0))
+    keep, start = kept_training(task, report)
     clock = time.monotonic()
 
     def on_epoch_end(state: TrainingState) -> None:
         nonlocal clock
-        slots.keep(state.epoch, _state_bytes(state))
+        keep(state)
         now = time.monotonic()
         report(EpochDone(stage.label, state.epoch, stage.epochs, now - clock))
         clock = now
 
     result = train(
         network,
-        _data(stage),
+        stage_data(stage),
         Recipe.from_dict(dict(recipe)),
         teacher=teacher,
         device=stage.device,
@@ -168,7 +166,17 @@ def _train(
     return [record.to_dict() for record in result.history]
 
 
-def _content(artifacts: ArtifactStore, kept: Kept) -> bytes:
+def kept_training(task: Task, report: Report) -> tuple[Callable[[TrainingState], None], TrainingState | None]:
+    """What keeps a checkpoint of the task's training, and the last whole one; tells of the start."""
+    stage = task.stage
+    slots = Slots(task.artifacts, stage.training_digest)
+    start = slots.latest(_state_of, lambda text: report(Notice(f"{stage.label}: {text}")))
+    report(Started(stage.label, stage.epochs, start.epoch if start else 0))
+    return lambda state: slots.keep(state.epoch, _state_bytes(state)), start
+
+
+def stored(artifacts: ArtifactStore, kept: Kept) -> bytes:
+    """The content of a kept artifact. Raises `DataError` where it is damaged or gone."""
     content = read_artifact(artifacts, kept.artifact_id)
     if content is None or sha256(content) != kept.sha256:
         raise DataError(
@@ -182,7 +190,7 @@ def _load(name: str, data_dir: str | None, held_out: float) -> Data:
     return load_data(name, Path(data_dir) if data_dir else None, held_out)
 
 
-def _data(stage: Stage) -> Data:
+def stage_data(stage: Stage) -> Data:
     """The data of a stage; a worker keeps the last it loaded."""
     subject = stage.subject
     data = _load(subject.data, subject.data_dir, subject.held_out)
