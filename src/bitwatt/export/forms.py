@@ -31,6 +31,7 @@ FORMS: dict[str, Form] = {
     for form in (
         Form("onnx-qdq", "ONNX with QuantizeLinear and DequantizeLinear", False, "onnx_qdq:qdq_files"),
         Form("qonnx", "ONNX with QONNX's Quant nodes", False, "qonnx:qonnx_files"),
+        Form("c", "C99 without dependencies, weights inside", True, "c_program:c_files"),
         Form("packed", "weights at their true width", False, "packed:packed_files"),
         Form("safetensors", "integers of weights and biases", False, "integers:safetensors_files"),
         Form("memory-images", "what the tile's streams carry", True, "memory_images:memory_image_files"),
