@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitwatt.cli.arguments import DataDir, Json, Preset, ProgramFile, Technology, example
+from bitwatt.cli.onnx_input import InputShape, Output, is_onnx, program_of_shapes
 from bitwatt.errors import RequestError, unknown_name
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ IMAGES = 16
 _EPILOG = example(
     "bitwatt cost lenet-fixed8.bitwatt",
     "bitwatt cost lenet-fixed8.bitwatt --preset hashemi2017 --rows 128 --json",
+    "bitwatt cost model.onnx --precision fixed8",
     "bitwatt cost lenet-fixed8.bitwatt --operands measured --data mnist-small",
 )
 
@@ -36,6 +38,12 @@ def add_to(app: typer.Typer) -> None:
 
 def cost(
     program: ProgramFile,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", metavar="NAME", help="Of an ONNX file, in place of a program."),
+    ] = None,
+    input_shape: InputShape = None,
+    output: Output = None,
     technology: Technology = "nangate45",
     preset: Preset = "modern",
     neurons: Annotated[int | None, typer.Option(help="Neurons of the tile.")] = None,
@@ -61,10 +69,11 @@ def cost(
     """Cost one image of a program on a tile: energy, power, area, memory, cycles."""
     from bitwatt.cli.output import print_json, print_result
     from bitwatt.costing import cost as cost_program
-    from bitwatt.program import load
     from bitwatt.study.tile_plan import TilePlan
 
-    loaded = load(program)
+    if operands == "measured" and is_onnx(program):
+        raise RequestError("--operands measured needs a program; make one with bitwatt lower")
+    loaded = _program(program, precision, input_shape, output)
     plan = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows, clock_hz=clock_hz)
     tile = plan.tile(loaded.precision)
     where: str | TechnologyRecord = technology
@@ -80,6 +89,21 @@ def cost(
         return
     print_result(f"{loaded.network} {loaded.precision} on the {preset} tile, {technology}, one image:")
     print_result(*_tables(found))
+
+
+def _program(path: Path, precision: str | None, input_shape: str | None, output: str | None) -> Program:
+    from bitwatt.program import load
+
+    if is_onnx(path):
+        if precision is None:
+            raise RequestError(f"'{path}' is a float model: say --precision, as in --precision fixed8")
+        return program_of_shapes(path, precision, input_shape, output)
+    for option, value in (
+        ("--precision", precision), ("--input-shape", input_shape), ("--output", output)
+    ):  # fmt: skip
+        if value is not None:
+            raise RequestError(f"{option} is for ONNX files; the program '{path}' has its own")
+    return load(path)
 
 
 def _measured(
