@@ -1,4 +1,4 @@
-"""Radix points from data: every exponent is the one that loses least squared error.
+"""Radix points from data: by default every exponent is the one that loses least squared error.
 
 Layers are taken in order, each calibrated on what its already quantised predecessors deliver, so that an
 exponent is chosen for the values it will meet.
@@ -10,22 +10,21 @@ import torch
 from torch import Tensor
 
 from bitwatt.errors import UnsupportedError
-from bitwatt.formats import Float32, Format
+from bitwatt.formats import Float32
 from bitwatt.quantization.capture import INPUT
+from bitwatt.quantization.exponent_rules import ExponentRule, least_error
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import QuantizedNetwork
-from bitwatt.quantization.scale import least_squares_exponent
 
 MOST_IMAGES = 256
 """Images that are looked at, spread evenly over those given; a power-of-two scale asks for no more."""
 
-MOST_VALUES = 2**18
-"""Values of a tensor that enter the search for its exponent, spread evenly."""
-
 
 @torch.no_grad()
-def calibrate(network: QuantizedNetwork, images: Tensor) -> None:
+def calibrate(network: QuantizedNetwork, images: Tensor, rule: ExponentRule = least_error) -> None:
     """Choose every exponent of `network`, in place, on `images` (count, ...).
+
+    rule: for images and activations; weights always lose least error.
 
     Raises `UnsupportedError` with the layer's path where the images do not fit it.
     """
@@ -35,7 +34,7 @@ def calibrate(network: QuantizedNetwork, images: Tensor) -> None:
     step = max(1, -(-images.shape[0] // MOST_IMAGES))
     chosen = images[::step].to(device=device, dtype=torch.float32)
     quantizer = network.input_quantizer
-    quantizer.exponent.fill_(_exponent_of(chosen, quantizer.format))
+    quantizer.exponent.fill_(rule(chosen, quantizer.format))
     values = {INPUT: quantizer(chosen)}
     exponents = {INPUT: int(quantizer.exponent)}
     for node in network.nodes:
@@ -43,7 +42,7 @@ def calibrate(network: QuantizedNetwork, images: Tensor) -> None:
         (source,) = node.inputs
         try:
             if isinstance(layer, QuantizedConv2d | QuantizedLinear):
-                _calibrate_layer(layer, values[source], exponents[source])
+                _calibrate_layer(layer, values[source], exponents[source], rule)
                 exponents[node.name] = int(layer.output_exponent)
             else:
                 exponents[node.name] = exponents[source]
@@ -57,7 +56,9 @@ def calibrate(network: QuantizedNetwork, images: Tensor) -> None:
     network.train(was_training)
 
 
-def _calibrate_layer(layer: QuantizedConv2d | QuantizedLinear, x: Tensor, input_exponent: int) -> None:
+def _calibrate_layer(
+    layer: QuantizedConv2d | QuantizedLinear, x: Tensor, input_exponent: int, rule: ExponentRule
+) -> None:
     layer.fit_weight_exponent()
     layer.input_exponent.fill_(input_exponent)
     layer.output_exponent.zero_()
@@ -68,13 +69,7 @@ def _calibrate_layer(layer: QuantizedConv2d | QuantizedLinear, x: Tensor, input_
     layer.output_format = output_format
     if layer.relu:
         reals = reals.relu_()
-    layer.output_exponent.fill_(_exponent_of(reals, output_format))
-
-
-def _exponent_of(values: Tensor, format: Format) -> int:
-    flat = values.flatten()
-    step = max(1, -(-flat.numel() // MOST_VALUES))
-    return int(least_squares_exponent(flat[None, ::step], format))
+    layer.output_exponent.fill_(rule(reals, output_format))
 
 
 def refit_weight_exponents(network: QuantizedNetwork) -> None:
