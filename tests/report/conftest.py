@@ -63,3 +63,35 @@ def make_results() -> Callable[..., dict[str, Any]]:
         } | fields
 
     return make
+
+
+@pytest.fixture
+def make_tile() -> Callable[..., dict[str, Any]]:
+    """A record of `bitwatt tile`: so many mm2 of multipliers and of SB, and as many W."""
+
+    def make(precision: str, arithmetic: float, buffers: float, **fields: Any) -> dict[str, Any]:
+        parts = {"weight_blocks": arithmetic, "sb": buffers}
+        whole = arithmetic + buffers
+        tile = {
+            "preset": "mine",
+            "technology": "nangate45",
+            "precision": precision,
+            "node_nm": 45,
+            "clock_hz": 250e6,
+            "area_mm2": whole,
+            "power_w": whole,
+            "energy_j_per_mac": whole * 1e-12,
+            "area_mm2_by_component": parts,
+            "power_w_by_owner": parts,
+            "energy_j_per_mac_by_component": {key: value * 1e-12 for key, value in parts.items()},
+            "timing": {"too_slow": []},
+        }
+        return tile | fields
+
+    return make
+
+
+@pytest.fixture
+def three_tiles(make_tile: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """Three quarters of each are buffers; nobody published fixed6."""
+    return [make_tile("float32", 4, 12), make_tile("fixed8", 1, 3), make_tile("fixed6", 0.5, 1.5)]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from bitwatt.errors import DataError
 from bitwatt.report.facts import Facts, facts
 from bitwatt.report.interval import wilson
 from bitwatt.report.rows import Row
@@ -156,3 +157,17 @@ def test_a_layer_whose_records_lack_a_figure(make_results: Make, make_point: Mak
     )
     (layer,) = found.layers
     assert (layer.name, layer.cycles, layer.energy_j, layer.macs) == ("fc", 7.0, None, None)
+
+
+def test_several_studies_are_groups_side_by_side(make_results: Make, make_point: Make) -> None:
+    lenet = make_results(make_point("fixed8", 1900, 1e-6))
+    alex = make_results(
+        make_point("fixed4", 1800, 2e-6, network="alex"), data=lenet["data"] | {"name": "cifar10"}
+    )
+    found = facts([lenet, alex])
+    assert [(group.network, group.study.data.name) for group in found.groups] == [
+        ("lenet", "mnist-small"), ("alex", "cifar10")
+    ]  # fmt: skip
+    assert [study.data.name for study in found.studies] == ["mnist-small", "cifar10"]
+    with pytest.raises(DataError, match=r"^results of study 2: schema must be 1, got 2"):
+        facts([lenet, alex | {"schema": 2}])

@@ -213,3 +213,30 @@ def test_numbers_are_tied_to_their_units() -> None:
     assert tied("it's 3.5 µJ, 2 % of 7 mm² at 250 MHz in 4 steps").replace("\N{NO-BREAK SPACE}", "_") == (
         "it\N{RIGHT SINGLE QUOTATION MARK}s 3.5_µJ, 2_% of 7_mm² at 250_MHz in 4 steps"
     )
+
+
+def test_a_page_of_several_studies(results: dict[str, Any]) -> None:
+    other = results | {"data": results["data"] | {"name": "mnist"}}
+    page = render_page([results, other])
+    assert "<title>LeNet on mnist-small, LeNet on mnist: what each bit costs</title>" in page
+    assert page.count('<section class="group"') == 2
+    assert page.count("<code>bitwatt study ") == 2
+    assert ">LeNet on mnist-small</h2>" in page
+    # The published energies once, though both studies are of one network.
+    assert page.count('aria-label="Published energies of an image beside ours"') == 1
+
+
+def test_tiles_stand_preset_beside_preset(
+    results: dict[str, Any], three_tiles: list[dict[str, Any]], make_tile: Make
+) -> None:
+    tiles = {"hashemi2017": [make_tile("float32", 40, 120, node_nm=65)], "modern": three_tiles}
+    page = render_page(results, tiles=tiles)
+    assert "hashemi2017, 65 nm: area of the tile</h3>" in page
+    assert "modern, 45 nm: energy of a multiply-accumulate</h3>" in page
+    area = page.partition('aria-label="Published area of the tile beside ours"')[2].partition("</table>")[0]
+    rows = re.findall(r'<th scope="row">(\w+)</th>(.*?)</tr>', area, re.DOTALL)
+    assert [(name, re.findall(r"<td[^>]*>([^<]*)<", cells)) for name, cells in rows] == [
+        ("float32", ["16.74", "160", "16.0", "0.0", "0.0", "0.0"]),
+        ("fixed8", ["3.36", "\u2013", "4.00", "79.9", "\u2013", "75.0"]),
+    ]
+    assert "Published area" not in render_page(results)

@@ -9,12 +9,13 @@ from bitwatt.report.prose import (
     data_phrase,
     group_label,
     headline,
+    on_data,
     shares_sentence,
     step_sentence,
     tile_sentences,
     trade_sentences,
 )
-from bitwatt.report.records import Data
+from bitwatt.report.records import Data, check_results
 
 Make = Callable[..., dict[str, Any]]
 
@@ -168,11 +169,11 @@ def test_cautions_are_there_only_where_they_are_true(make_results: Make, make_po
 
 def test_the_command_to_make_it_again(make_results: Make, make_point: Make) -> None:
     points = [make_point("float32", 1960, 1e-5), make_point("fixed8", 1960, 1e-6)]
-    assert command(facts(make_results(*points))) == (
+    assert command(check_results(make_results(*points))) == (
         "bitwatt study --network lenet --data mnist-small --precisions float32,fixed8 --out DIR"
     )
     given = "bitwatt study study.toml"
-    assert command(facts(make_results(*points, command=given))) == given
+    assert command(check_results(make_results(*points, command=given))) == given
 
 
 def test_groups_are_named_by_what_tells_them_apart(make_results: Make, make_point: Make) -> None:
@@ -192,6 +193,18 @@ def test_groups_are_named_by_what_tells_them_apart(make_results: Make, make_poin
     ]
 
 
+def test_studies_of_one_network_are_told_apart_by_data_or_name(make_results: Make, make_point: Make) -> None:
+    first, second, third = (make_results(make_point("fixed8", 1960, 1e-6)) for _ in range(3))
+    third["data"] = third["data"] | {"name": "mnist"}
+    on_two = facts([first, third])
+    assert [group_label(g, on_two) for g in on_two.groups] == ["LeNet on mnist-small", "LeNet on mnist"]
+    assert [on_data(g, on_two) for g in on_two.groups] == ["LeNet on mnist-small", "LeNet on mnist"]
+    named = facts([first | {"study": "distilled"}, second])
+    assert [on_data(g, named) for g in named.groups] == [
+        "LeNet (distilled) on mnist-small", "LeNet (study 2) on mnist-small"
+    ]  # fmt: skip
+
+
 def test_a_study_that_is_not_finished_says_so(make_results: Make, make_point: Make) -> None:
     records = make_results(
         make_point("float32", 1960, 1e-5), planned_points=3, failed_points=["lenet fixed4 seed 0"]
@@ -205,7 +218,7 @@ def test_the_command_has_what_differs_from_its_defaults(results: dict[str, Any])
         point["seed"] = 3
     results["data"]["name"] = "my digits.npz"
     results |= {"technology": "sky130", "tile": {"preset": "hashemi2017"}}
-    assert command(facts(results)) == (
+    assert command(check_results(results)) == (
         "bitwatt study --network lenet --data 'my digits.npz' --precisions paper --seeds 3 "
         "--technology sky130 --preset hashemi2017 --out DIR"
     )

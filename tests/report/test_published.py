@@ -65,7 +65,7 @@ def test_same_data(network: str, data: str, same: bool) -> None:
 
 def test_ours_beside_theirs_says_what_differs(results: dict[str, Any]) -> None:
     found = facts(results)
-    comparison = compare(found.groups[0], found.results)
+    comparison = compare(found.groups[0])
     assert comparison is not None
     assert [b.row.precision for b in comparison.rows] == [p["precision"] for p in results["points"]]
     fixed8 = comparison.rows[3]
@@ -87,7 +87,7 @@ def test_accuracies_on_other_data_are_not_set_beside_each_other(make_results: Ma
     data = {"name": "fashion-mnist", "train": 60000, "test": 10000, "sha256": ""}
     tile = {"clock_hz": 500e6, "buffers": "flops"}
     found = facts(make_results(make_point("fixed8", 1900, 1e-6), data=data, tile=tile))
-    comparison = compare(found.groups[0], found.results)
+    comparison = compare(found.groups[0])
     assert comparison is not None
     assert not comparison.comparable_accuracy
     assert comparison.differences == (
@@ -101,7 +101,7 @@ def test_a_network_or_precision_that_was_not_published(make_results: Make, make_
     found = facts(
         make_results(make_point("fixed8", 1900, 1e-6, network="mine"), make_point("fixed2", 1900, 1e-6))
     )
-    assert [compare(group, found.results) for group in found.groups] == [None, None]
+    assert [compare(group) for group in found.groups] == [None, None]
 
 
 def test_a_larger_network_has_no_published_float32_to_save_against(
@@ -109,7 +109,7 @@ def test_a_larger_network_has_no_published_float32_to_save_against(
 ) -> None:
     data = {"name": "cifar10", "train": 50000, "test": 10000, "sha256": ""}
     found = facts(make_results(make_point("pow2", 1600, 1e-6, network="alex++"), data=data))
-    comparison = compare(found.groups[0], found.results)
+    comparison = compare(found.groups[0])
     assert comparison is not None
     assert comparison.rows[0].energy_saving is None
     assert "the network here is bitwatt's reading of it" in comparison.differences[-1]

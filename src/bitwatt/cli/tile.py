@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bitwatt.cli.arguments import Json, Preset, Technology, example
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from bitwatt.costing.tile_cost import TileCost
@@ -47,6 +49,7 @@ def tile(
 ) -> None:
     """Area, power at full load and energy an operation of a tile, by component."""
     from bitwatt.cli.output import print_json, print_result
+    from bitwatt.costing.preset_tiles import tile_record
     from bitwatt.costing.tile_cost import preset_scaling, tile_cost
     from bitwatt.formats import parse_precisions
     from bitwatt.study.tile_plan import TilePlan
@@ -57,22 +60,12 @@ def tile(
     scaling = preset_scaling(preset, where, node)
     found = [tile_cost(plan.tile(precision), where, scaling) for precision in parse_precisions(precisions)]
     if json:
-        about = {"preset": preset, "technology": technology}
-        print_json([{**about, **_record(cost)} for cost in found])
+        print_json([tile_record(cost, preset, technology) for cost in found])
         return
     print_result(
         f"The {preset} tile at {found[0].clock_hz / 1e6:g} MHz, {technology}, {found[0].node_nm:g} nm:"
     )
     print_result(*_tables(found, beside_published=preset == "hashemi2017"))
-
-
-def _record(cost: TileCost) -> dict[str, Any]:
-    timing = {
-        "slowest": cost.slowest,
-        "largest_clock_hz": cost.largest_clock_hz,
-        "too_slow": list(cost.too_slow),
-    }
-    return {**asdict(cost), "timing": timing}
 
 
 def _tables(found: list[TileCost], beside_published: bool) -> list[RenderableType]:
@@ -102,13 +95,34 @@ def _tables(found: list[TileCost], beside_published: bool) -> list[RenderableTyp
             si(cost.largest_clock_hz, "Hz"),
             closes.replace("_", " "),
         )
-    sources = table("figure", "source (of the last precision)")
-    for name, text in found[-1].provenance.items():
-        sources.add_row(name.replace("_", " "), text)
+    sources = [f"- {names}: {text}" for names, text in distinct_sources(found)]
     bits = ", ".join(f"{cost.precision} {whole(cost.buffer_bits)}" for cost in found)
     shares = ", ".join(f"{cost.precision} {percent(_buffer_share(cost))}" for cost in found)
     return [*made, "", areas, "", powers, "", timing, "", f"buffer bits: {bits}",
-            f"share of the area that is buffers: {shares}", "", sources]  # fmt: skip
+            f"share of the area that is buffers: {shares}", "",
+            "sources (each figure's in full: --json)", *sources]  # fmt: skip
+
+
+def distinct_sources(found: Sequence[TileCost]) -> list[tuple[str, str]]:
+    """Every statement of the tiles' provenance once, without its counts, and which figures it is of."""
+    said: dict[str, dict[str, None]] = {}
+    for cost in found:
+        for name, text in cost.provenance.items():
+            head, operands, detail = text.partition("; operands ")
+            clauses = head.split("; ") if name in cost.area_mm2_by_component else [head]
+            if operands:
+                clauses.append(f"operands {detail.split('; ')[0]}")
+            for clause in clauses:
+                plain = _COUNTS.sub("", clause.removeprefix("synthesised: "))
+                said.setdefault(plain, {})[name.replace("_", " ")] = None
+    everything = {name.replace("_", " ") for name in found[0].area_mm2_by_component}
+    return [
+        ("every component" if everything <= set(names) else ", ".join(names), text)
+        for text, names in said.items()
+    ]
+
+
+_COUNTS = re.compile(r"\d+ cells, |\d+ (?=macros)| of \d+ x \d+ bits| to \d+(?= bits a row)")
 
 
 def _totals(found: list[TileCost]) -> RenderableType:

@@ -8,7 +8,6 @@ from bitwatt.report.facts import REFERENCE, Group
 from bitwatt.report.prose import network_label
 from bitwatt.report.published import CLOCK_HZ, TECHNOLOGY, Published, published, same_data
 from bitwatt.report.quantities import si, whole
-from bitwatt.report.records import Results
 from bitwatt.report.rows import Row
 
 
@@ -35,7 +34,7 @@ class Comparison:
     differences: tuple[str, ...]
 
 
-def compare(group: Group, results: Results) -> Comparison | None:
+def compare(group: Group) -> Comparison | None:
     """The comparison for one group, or None where nothing published matches."""
     reference = published(group.network, REFERENCE)
     rows = []
@@ -57,16 +56,16 @@ def compare(group: Group, results: Results) -> Comparison | None:
     if not rows:
         return None
     first = rows[0].published
-    comparable = same_data(first, results.data.name)
-    return Comparison(tuple(rows), comparable, _differences(group, results, first, comparable))
+    comparable = same_data(first, group.study.data.name)
+    return Comparison(tuple(rows), comparable, _differences(group, first, comparable))
 
 
 def _saving(value: float | None, reference: float | None) -> float | None:
     return None if value is None or not reference else 1 - value / reference
 
 
-def _differences(group: Group, results: Results, theirs: Published, comparable: bool) -> tuple[str, ...]:
-    data, tile = results.data, results.tile
+def _differences(group: Group, theirs: Published, comparable: bool) -> tuple[str, ...]:
+    data, tile = group.study.data, group.study.tile
     found = []
     if not comparable:
         found.append(
@@ -78,8 +77,9 @@ def _differences(group: Group, results: Results, theirs: Published, comparable: 
             f"{data.name} with {whole(data.train)} training and {whole(data.test)} test images here"
         )
     found.append(f"technology: {TECHNOLOGY} there, {group.technology} here")
-    buffers = {"sram": "SRAM macros", "flops": "flip-flops"}.get(str(tile.get("buffers")))
-    if buffers == "SRAM macros":
+    # The study's tile is that of its own preset; of another one no more than the name is known.
+    own = group.preset is None or group.preset == tile.get("preset", group.preset)
+    if own and tile.get("buffers") == "sram":
         found.append(
             "buffers: SRAM macros here; the published areas and powers are explained by buffers of "
             "flip-flops whose clock nothing gates, and the published savings are in the main of buffer bits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group as Lines
@@ -10,32 +10,33 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bitwatt.report.facts import REFERENCE, Facts, Group, facts
-from bitwatt.report.prose import cautions, group_label, headline
+from bitwatt.report.facts import REFERENCE, Facts, Group, Records, facts
+from bitwatt.report.prose import cautions, headline, on_data
 from bitwatt.report.quantities import percent, significant, unit_for
 from bitwatt.report.rows import Row
 
 
-def console_table(results: Mapping[str, Any], within: float = 0.01) -> Lines:
-    """A table for each network, with the answer below it, for `rich`'s `print`; fits in 80 columns.
+def console_table(results: Records, within: float = 0.01) -> Lines:
+    """A table for each network of one study or several, with the answer below it, for `rich`'s `print`.
 
-    Raises `DataError` where the records are not what schema 1 says.
+    Fits in 80 columns. Raises `DataError` where the records are not what schema 1 says.
     """
     found = facts(results, within)
     return Lines(*_lines(found))
 
 
-def summary(results: Mapping[str, Any], within: float = 0.01) -> dict[str, Any]:
+def summary(results: Records, within: float = 0.01) -> dict[str, Any]:
     """The table's facts as JSON values: SI units in names, accuracies and savings as shares.
 
     Raises `DataError` where the records are not what schema 1 says.
     """
     found = facts(results, within)
     return {
-        "data": found.results.data.name,
+        "data": ", ".join(dict.fromkeys(study.data.name for study in found.studies)),
         "groups": [
             {
                 "network": group.network,
+                "data": group.study.data.name,
                 "technology": group.technology,
                 "preset": group.preset,
                 "headline": headline(group),
@@ -83,7 +84,7 @@ def _lines(found: Facts) -> Iterator[Table | Text]:
     for index, group in enumerate(found.groups):
         if index:
             yield Text()
-        yield _table(group, f"{group_label(group, found)} on {found.results.data.name}")
+        yield _table(group, f"{on_data(group, found)}")
         yield Text(headline(group), style="bold")
     yield Text("* no other precision is both cheaper and more accurate", style="dim")
 

@@ -33,12 +33,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Group:
-    """One network on one kind of tile: rows that may be compared with each other.
+    """One network of one study on one kind of tile: rows that may be compared with each other.
 
     baseline: the accuracy to hold to: float32's, or without it the most accurate row's. choice: the
     cheapest row within `within` of the baseline; the baseline itself where no other is.
     """
 
+    study: Results
     network: str
     technology: str
     preset: str | None
@@ -62,21 +63,24 @@ class Facts:
     """All that a report says, before it is put in words or drawn."""
 
     groups: tuple[Group, ...]
-    results: Results
+    studies: tuple[Results, ...]
 
 
-def facts(results: Mapping[str, Any], within: float = 0.01) -> Facts:
-    """The facts in a study's records; `within` is the loss of accuracy one would accept, as a share.
+Records = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""A study's records, or those of several."""
+
+
+def facts(results: Records, within: float = 0.01) -> Facts:
+    """The facts in the records; `within` is the loss of accuracy one would accept, as a share.
 
     Raises `DataError` where the records are not what schema 1 says.
     """
-    checked = check_results(results)
-    keyed: dict[tuple[str, str, str | None], list[Point]] = {}
-    own_preset = checked.tile.get("preset")
-    for point in checked.points:
-        preset = point.preset or (own_preset if isinstance(own_preset, str) else None)
-        keyed.setdefault((point.network, point.technology or checked.technology, preset), []).append(point)
-    return Facts(tuple(_group(*key, points, within) for key, points in keyed.items()), checked)
+    several = [results] if isinstance(results, Mapping) else list(results)
+    studies = tuple(
+        check_results(one, "results" if len(several) == 1 else f"results of study {number}")
+        for number, one in enumerate(several, start=1)
+    )
+    return Facts(tuple(group for study in studies for group in _groups(study, within)), studies)
 
 
 def pareto_front(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -136,7 +140,18 @@ def against(row: Row, reference: Row) -> Against:
     )
 
 
-def _group(network: str, technology: str, preset: str | None, points: list[Point], within: float) -> Group:
+def _groups(study: Results, within: float) -> list[Group]:
+    keyed: dict[tuple[str, str, str | None], list[Point]] = {}
+    own_preset = study.tile.get("preset")
+    for point in study.points:
+        preset = point.preset or (own_preset if isinstance(own_preset, str) else None)
+        keyed.setdefault((point.network, point.technology or study.technology, preset), []).append(point)
+    return [_group(study, *key, points, within) for key, points in keyed.items()]
+
+
+def _group(
+    study: Results, network: str, technology: str, preset: str | None, points: list[Point], within: float
+) -> Group:
     by_precision: dict[str, list[Point]] = {}
     for point in points:
         by_precision.setdefault(point.precision, []).append(point)
@@ -151,6 +166,7 @@ def _group(network: str, technology: str, preset: str | None, points: list[Point
     choice = cheapest_within(rows, baseline, within)
     sources = provenance.sources(points)
     return Group(
+        study=study,
         network=network,
         technology=technology,
         preset=preset,

@@ -7,7 +7,7 @@ The files are functions of the records: no dates and no random identifiers in th
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from bitwatt.errors import RequestError, unknown_name
 from bitwatt.report.atomic import write_atomic
 from bitwatt.report.axes import AccuracyAxis, EnergyAxis, accuracy_axis, energy_axis
 from bitwatt.report.components import component, stacking_order
-from bitwatt.report.facts import Facts, Group, facts
+from bitwatt.report.facts import Facts, Group, Records, facts
 from bitwatt.report.labels import Box, Mark, label_marks
-from bitwatt.report.prose import group_label
+from bitwatt.report.prose import on_data
 from bitwatt.report.quantities import Unit, unit_for
 from bitwatt.report.rows import Part, Row
 
@@ -52,7 +52,7 @@ STYLE: dict[Any, Any] = {
 
 
 def write_figures(
-    results: Mapping[str, Any], folder: str | Path, formats: Sequence[str] = ("svg",), within: float = 0.01
+    results: Records, folder: str | Path, formats: Sequence[str] = ("svg",), within: float = 0.01
 ) -> list[Path]:
     """Write every group's figures into `folder` (made where it is missing) and return their paths.
 
@@ -85,7 +85,7 @@ def write_figures(
 
 
 def _figures(group: Group, found: Facts) -> list[tuple[str, Figure]]:
-    title = f"{group_label(group, found)} on {found.results.data.name}"
+    title = f"{on_data(group, found)}"
     drawn = [("accuracy-energy", _accuracy_energy(group, title))]
     energy = unit_for([row.energy_j for row in group.rows], "J")
     if any(row.energy_parts for row in group.rows):

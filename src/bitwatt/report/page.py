@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import jinja2
@@ -26,23 +26,28 @@ from bitwatt.report import prose, published
 from bitwatt.report.atomic import write_atomic
 from bitwatt.report.comparison import Comparison, compare
 from bitwatt.report.components import COMPONENTS, Component, component, stacking_order
-from bitwatt.report.facts import REFERENCE, Facts, Group, facts
+from bitwatt.report.energies import network_energies, precisions
+from bitwatt.report.facts import REFERENCE, Facts, Group, Records, facts
 from bitwatt.report.provenance import KINDS
 from bitwatt.report.quantities import Unit, hundredths, percent, points, si, significant, unit_for, whole
+from bitwatt.report.records import Results
 from bitwatt.report.rows import LayerCost, Part, Row
 from bitwatt.report.scatter import accuracy_energy_svg
+from bitwatt.report.tiles import TilePreset, TileRow, design_table, tile_presets
+
+Bar = TypeVar("Bar", Row, TileRow)
 
 
 @dataclass(frozen=True)
-class Stack:
+class Stack(Generic[Bar]):
     """A chart of stacked bars: one bar a row, one segment a component."""
 
     key: str
     title: str
     unit: Unit
-    rows: tuple[Row, ...]
-    parts: Callable[[Row], Sequence[Part]]
-    total: Callable[[Row], float]
+    rows: tuple[Bar, ...]
+    parts: Callable[[Bar], Sequence[Part]]
+    total: Callable[[Bar], float]
     show: Callable[[float], str]
 
     @property
@@ -57,16 +62,11 @@ class Stack:
             map(component, stacking_order(part.name for row in self.rows for part in self.parts(row)))
         )
 
-    def value(self, row: Row, key: str) -> float | None:
+    def value(self, row: Bar, key: str) -> float | None:
         """One component's value in one row, None where the row has none."""
         return next((part.value for part in self.parts(row) if part.name == key), None)
 
-    @property
-    def sentence(self) -> str:
-        """How arithmetic and buffers share the total."""
-        return prose.shares_sentence(self.rows, self.parts, self.key)
-
-    def tip(self, row: Row) -> str:
+    def tip(self, row: Bar) -> str:
         """All of a bar's parts, for a pointer or the keyboard."""
         lines = [f"{row.precision}\t{self.show(self.total(row))}"]
         for part in self.parts(row):
@@ -92,7 +92,7 @@ class View:
     power: Unit
     time: Unit
     memory: Unit
-    stacks: tuple[Stack, ...]
+    stacks: tuple[tuple[Stack[Row], str], ...]
     comparison: Comparison | None
     layers: tuple[str, ...]
     layer_notes: Mapping[str, str]
@@ -104,11 +104,24 @@ class View:
         return all(len(row.seeds) == 1 for row in self.group.rows)
 
 
-def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
-    """The page as HTML text, a function of the records alone.
+@dataclass(frozen=True)
+class TileView:
+    """The tiles of one preset as the template wants them."""
 
-    within: the loss of accuracy, as a share, that the headline's choice accepts. Raises `DataError` where the
-    records are not what schema 1 says.
+    preset: TilePreset
+    stacks: tuple[Stack[TileRow], ...]
+
+
+Tiles = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By preset the records that `bitwatt tile --json` prints."""
+
+
+def render_page(results: Records, within: float = 0.01, tiles: Tiles | None = None) -> str:
+    """The page as HTML text, a function of the records alone: those of one study, or of several.
+
+    within: the loss of accuracy, as a share, that the headline's choice accepts. tiles: for the part about
+    the tile by itself, which is left out without them. Raises `DataError` where the records are not what
+    schema 1 says.
     """
     found = facts(results, within)
     script = _asset("page.js")
@@ -125,17 +138,32 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
         tied=tied,
         whole=whole,
     )
+    views = [_view(group, found, number) for number, group in enumerate(found.groups)]
+    presets = tile_presets(tiles or {})
+    # Of one network on one tile they stand in its own comparison already.
+    energies = network_energies(found.groups) if presets or len(found.groups) > 1 else ()
+    studies = found.studies
     return environment.from_string(_asset("page.html")).render(
         facts=found,
-        results=found.results,
-        views=[_view(group, found, number) for number, group in enumerate(found.groups)],
+        studies=studies,
+        views=views,
+        subjects={prose.subject(view.group, found): view.slug for view in reversed(views)},
+        sourced=_by_sources(views),
         title=_title(found),
-        data=prose.data_phrase(found.results.data),
-        tile=prose.tile_sentences(found.results.tile, found.results.technology),
+        unders=[_under(study, network=len(studies) > 1) for study in studies],
+        tile=list(
+            dict.fromkeys(line for s in studies for line in prose.tile_sentences(s.tile, s.technology))
+        ),
+        tile_views=[_tile_view(preset) for preset in presets],
+        tile_sentences=prose.preset_sentences(presets),
+        design=design_table(presets),
+        design_sentences=prose.design_sentences(presets),
+        energies=energies,
+        energy_rows=precisions(energies),
         cautions=prose.cautions(found),
-        command=prose.command(found),
-        trained=list(dict.fromkeys(stage for point in found.results.points for stage in point.epochs)),
-        seeds=sorted({point.seed for point in found.results.points}),
+        command=prose.command,
+        trained=list(dict.fromkeys(stage for s in studies for p in s.points for stage in p.epochs)),
+        network_label=prose.network_label,
         kinds=KINDS,
         components=COMPONENTS,
         components_by=component,
@@ -148,13 +176,13 @@ def render_page(results: Mapping[str, Any], within: float = 0.01) -> str:
     )
 
 
-def write_page(results: Mapping[str, Any], path: str | Path, within: float = 0.01) -> Path:
+def write_page(results: Records, path: str | Path, within: float = 0.01, tiles: Tiles | None = None) -> Path:
     """Write the page to `path` (whole or not at all) and return it.
 
     Raises `DataError` for records that are not schema 1, `RequestError` where `path` cannot be written.
     """
     path = Path(path)
-    write_atomic(path, render_page(results, within).encode())
+    write_atomic(path, render_page(results, within, tiles).encode())
     return path
 
 
@@ -177,8 +205,28 @@ def _asset(name: str) -> str:
 
 
 def _title(found: Facts) -> str:
-    networks = list(dict.fromkeys(prose.network_label(group.network) for group in found.groups))
-    return f"{', '.join(networks)} on {found.results.data.name}"
+    networks: dict[str, dict[str, None]] = {}
+    for group in found.groups:
+        networks.setdefault(group.study.data.name, {})[prose.network_label(group.network)] = None
+    return ", ".join(f"{', '.join(names)} on {data}" for data, names in networks.items())
+
+
+def _by_sources(views: Sequence[View]) -> list[list[View]]:
+    """The views, those with the same sources together."""
+    together: dict[tuple[object, ...], list[View]] = {}
+    for view in views:
+        together.setdefault(view.group.sources, []).append(view)
+    return list(together.values())
+
+
+def _under(study: Results, *, network: bool) -> str:
+    """What stands below the title: the data, the technology and the seeds of a study."""
+    seeds = sorted({point.seed for point in study.points})
+    data = f"{study.data.name}, {prose.data_phrase(study.data)}" if network else prose.data_phrase(study.data)
+    return (
+        f"{data} \N{MIDDLE DOT} tile in {study.technology} \N{MIDDLE DOT} "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    )
 
 
 def _view(group: Group, found: Facts, number: int) -> View:
@@ -209,12 +257,34 @@ def _view(group: Group, found: Facts, number: int) -> View:
         power=unit_for([row.power_w for row in rows], "W"),
         time=unit_for([row.runtime_s for row in rows], "s"),
         memory=unit_for([row.memory_bytes for row in rows] + [row.activation_bytes for row in rows], "B"),
-        stacks=tuple(stack for stack in stacks if stack.components),
-        comparison=compare(group, found.results),
+        stacks=tuple(
+            (stack, prose.shares_sentence(rows, stack.parts, stack.key))
+            for stack in stacks
+            if stack.components
+        ),
+        comparison=compare(group),
         layers=tuple(dict.fromkeys(layer.name for row in rows for layer in row.layers)),
         layer_notes={layer.name: _layer_note(layer) for row in reversed(rows) for layer in row.layers},
         csv=_csv(group),
     )
+
+
+def _tile_view(preset: TilePreset) -> TileView:
+    energy = unit_for([row.energy_j_per_mac for row in preset.rows], "J")
+    return TileView(
+        preset,
+        (
+            Stack(
+                "area", "Area of the tile", Unit("mm²", 1.0), preset.rows,
+                lambda row: row.area_parts, lambda row: row.area_mm2, lambda mm2: f"{significant(mm2)} mm²",
+            ),
+            Stack(
+                "energy", "Energy of a multiply-accumulate", energy, preset.rows,
+                lambda row: row.energy_parts, lambda row: row.energy_j_per_mac,
+                lambda joules: si(joules, "J"),
+            ),
+        ),
+    )  # fmt: skip
 
 
 def _layer_note(layer: LayerCost) -> str:

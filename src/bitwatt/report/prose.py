@@ -11,9 +11,11 @@ from bitwatt.formats import PAPER
 from bitwatt.report.components import component
 from bitwatt.report.facts import REFERENCE, Facts, Group, Step
 from bitwatt.report.quantities import percent, points, si, significant, whole
-from bitwatt.report.records import Data
+from bitwatt.report.records import Data, Results
 from bitwatt.report.rows import Part, Row
+from bitwatt.report.tiles import TilePreset, misses, share_of_saving
 
+_MADE = {"modern": " (SRAM macros, gated clocks)", "hashemi2017": " (flip-flop buffers, no clock gated)"}
 _NETWORKS = {"lenet": "LeNet", "convnet": "ConvNet", "alex": "ALEX", "alex+": "ALEX+", "alex++": "ALEX++"}
 
 
@@ -22,14 +24,31 @@ def network_label(name: str) -> str:
     return _NETWORKS.get(name, name)
 
 
+def subject(group: Group, facts: Facts) -> str:
+    """The network, and its data or its study where the report has the network on several."""
+    label = network_label(group.network)
+    same = [other for other in facts.groups if other.network == group.network]
+    if len({other.study.data.name for other in same}) > 1:
+        return f"{label} on {group.study.data.name}"
+    if len({id(other.study) for other in same}) > 1:
+        return f"{label} ({group.study.study or f'study {facts.studies.index(group.study) + 1}'})"
+    return label
+
+
 def group_label(group: Group, facts: Facts) -> str:
-    """The network, and the technology or preset where the report has several of them."""
-    parts = [network_label(group.network)]
+    """The subject, and the technology or preset where the report has several of them."""
+    parts = [subject(group, facts)]
     if len({other.technology for other in facts.groups}) > 1:
         parts.append(group.technology)
     if len({other.preset for other in facts.groups}) > 1 and group.preset:
         parts.append(f"{group.preset} preset")
     return ", ".join(parts)
+
+
+def on_data(group: Group, facts: Facts) -> str:
+    """The group's label with its data."""
+    label, data = group_label(group, facts), f" on {group.study.data.name}"
+    return label if data in label else label + data
 
 
 def data_phrase(data: Data) -> str:
@@ -136,6 +155,57 @@ def shares_sentence(rows: Sequence[Row], parts: Callable[[Row], Sequence[Part]],
     )
 
 
+def preset_sentences(presets: Sequence[TilePreset]) -> tuple[str, ...]:
+    """What narrow formats save in each preset, and how much of that is buffers."""
+    found = []
+    for preset in presets:
+        area = share_of_saving(preset, "buffers", lambda row: row.area_parts)
+        power = share_of_saving(preset, "buffers", lambda row: row.owner_parts)
+        if area is not None and power is not None:
+            found.append(
+                f"{preset.name}{_MADE.get(preset.name, '')}, {preset.node_nm:g} nm: of the area that narrow "
+                f"formats save against {REFERENCE}, {_span(area)} is buffers; of the power, {_span(power)}."
+            )
+    if len(presets) > 1 and (pairs := _ratios(presets[0], presets[1])):
+        areas, powers = ([pair[kind] for pair in pairs] for kind in (0, 1))
+        found.append(
+            f"Against {presets[1].name}, the {presets[0].name} tile is {min(areas):.3g} to {max(areas):.3g} "
+            f"times as large and takes {min(powers):.3g} to {max(powers):.3g} times the power."
+        )
+    return tuple(found)
+
+
+def design_sentences(presets: Sequence[TilePreset]) -> tuple[str, ...]:
+    """How far each preset is from the published table."""
+    found = []
+    for preset in presets:
+        off = misses(preset)
+        if off is None:
+            continue
+        found.append(
+            f"{preset.name}, {preset.node_nm:g} nm: savings of area differ from the published by "
+            f"{100 * off.area_saving:.1f} points on average, savings of power by "
+            f"{100 * off.power_saving:.1f}; areas are {off.areas[0]:.2f} to {off.areas[1]:.2f} times the "
+            f"published, powers {off.powers[0]:.2g} to {off.powers[1]:.2g} times."
+        )
+    return tuple(found)
+
+
+def _ratios(first: TilePreset, second: TilePreset) -> list[tuple[float, float]]:
+    """Areas and powers of the first preset's tiles over the second's."""
+    pairs = [(row, second.row(row.precision)) for row in first.rows]
+    return [
+        (row.area_mm2 / other.area_mm2, row.power_w / other.power_w)
+        for row, other in pairs
+        if other is not None
+    ]
+
+
+def _span(shares: tuple[float, float]) -> str:
+    low, high = (f"{100 * share:.0f}" for share in shares)
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
 def tile_sentences(tile: Mapping[str, Any], technology: str) -> tuple[str, ...]:
     """The tile and how a layer runs on it. Keys that are read: those of `bitwatt.hardware.Tile`."""
     neurons, synapses, rows, clock = (tile.get(k) for k in ("neurons", "synapses", "rows", "clock_hz"))
@@ -168,10 +238,13 @@ def cautions(facts: Facts) -> tuple[str, ...]:
                 f"{group_label(group, facts)} has no {REFERENCE} point, so that no savings can be stated: "
                 f"add it with --precisions {REFERENCE},…"
             )
-    results = facts.results
-    if results.planned_points is not None and len(results.points) < results.planned_points:
-        failed = f"; failed: {', '.join(results.failed_points)}" if results.failed_points else ""
-        found.append(f"{len(results.points)} of {results.planned_points} planned points are here{failed}.")
+    for study in facts.studies:
+        if study.planned_points is not None and len(study.points) < study.planned_points:
+            failed = f"; failed: {', '.join(study.failed_points)}" if study.failed_points else ""
+            whose = f"{study.study or network_label(study.network)}: " if len(facts.studies) > 1 else ""
+            found.append(
+                f"{whose}{len(study.points)} of {study.planned_points} planned points are here{failed}."
+            )
     mixed = tuple(dict.fromkeys(quantity for group in facts.groups for quantity in group.mixed))
     if mixed:
         found.append(
@@ -204,9 +277,8 @@ def cautions(facts: Facts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def command(facts: Facts) -> str:
+def command(results: Results) -> str:
     """The command that makes the records again: the one they carry, or else the one that they imply."""
-    results = facts.results
     if results.command:
         return results.command
     precisions = ",".join(dict.fromkeys(point.precision for point in results.points))

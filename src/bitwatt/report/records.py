@@ -101,6 +101,7 @@ class Results(_Record):
 
     schema_version: Annotated[int, Field(alias="schema")]
     bitwatt: str
+    study: str = ""
     network: str
     data: Data
     technology: str

@@ -63,10 +63,10 @@ _COEFFICIENTS: dict[tuple[int, str], tuple[tuple[float, ...], tuple[float, ...]]
     (10, "lp"): ((-71.76, 228.6, -246.3, 93.91), (0.1261, -0.0518, 0.02769)),
     (7, "lp"): ((-61.79, 196.1, -210.3, 79.55), (0.09365, -0.03409, 0.02043)),
 }
-#: um2 of a two-input NAND of least drive in libraries of each node, whose ratio `library_cells` takes.
-#: 130: sky130_fd_sc_hd__nand2_1. 65: the gate equivalent of the 9-track libraries of UMC's and TSMC's
-#: processes (0.8 x 1.8 um), as publications of chips in them state it. 45: NAND2_X1 of Nangate's library
-#: (0.57 x 1.4 um).
+#: um2 of a two-input NAND of drive 1 in libraries of each node, whose ratio `library_cells` takes.
+#: 130: sky130_fd_sc_hd__nand2_1. 65: ND2D1 of TSMC's 65 nm library tcbn65lp (9 tracks, 0.8 x 1.8 um), as the
+#: report of a chip made in it has it: https://github.com/SoC-Labs/NanoSoC-Ethernet-Chiplet/blob/7a9f06d/
+#: ASIC/eth-chiplet/design.mk, at DESIGN_REPORT_NAND2_CELL. 45: NAND2_X1 of Nangate's library (0.57 x 1.4 um).
 _NAND2_UM2 = {130: 3.7536, 65: 1.44, 45: 0.798}
 
 _METHODS = {
