@@ -135,11 +135,12 @@ def _run(
 
 def _show(folder: Path, quiet: bool) -> None:
     from bitwatt.cli.output import print_note, print_result
+    from bitwatt.cli.report import tiles_beside
     from bitwatt.report import console_table, read_results, write_page
 
     results = read_results(folder)
     if results["points"]:
-        page = write_page(results, folder / "report.html")
+        page = write_page(results, folder / "report.html", tiles=tiles_beside([results]))
         if not quiet:
             print_result(console_table(results))
         print_note(f"report: {page}")
