@@ -1,13 +1,16 @@
 """Folders kept by digest: made once, checked, made again where damaged, and never half there."""
 
 import logging
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
 
 from bitwatt.errors import DataError, ToolError
-from bitwatt.hardware.build_cache import cache_folder, cached
+from bitwatt.hardware.build_cache import cached
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +89,22 @@ def test_a_cache_that_cannot_be_written_is_named(folder):
     )
 
 
-def test_where_it_lies(monkeypatch):
-    monkeypatch.delenv("BITWATT_CACHE")
-    monkeypatch.setenv("HOME", "/somewhere")
-    assert str(cache_folder()) == "/somewhere/.cache/bitwatt"
+def test_what_a_killed_process_leaves_is_removed_and_what_others_make_is_not(folder):
+    """One was killed, one is under way, one is another machine's, and one is days old."""
+    leave = "import os, signal, sys; from bitwatt.hardware.build_cache import cached\n"
+    leave += "cached('kind', 'abc', lambda folder: os.kill(os.getpid(), signal.SIGKILL))"
+    subprocess.run([sys.executable, "-c", leave], check=False)
+    (killed,) = (folder / "kind").iterdir()
+
+    def make(aside):
+        assert not killed.exists()
+        elsewhere = aside.with_name(".making-elsewhere.1.abc")
+        old = aside.with_name(".making-elsewhere.2.abc")
+        for each in (elsewhere, old):
+            each.mkdir()
+        os.utime(old, (0, 0))
+        cached("kind", "def", write("second"))
+        assert [path.exists() for path in (aside, elsewhere, old)] == [True, True, False]
+        write("first")(aside)
+
+    assert read(cached("kind", "abc", make)) == "first"

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from bitwatt.cache import cache_folder
 from bitwatt.errors import DataError
-from bitwatt.technology.cache import cache_folder, load_entry, store_entry
+from bitwatt.technology.cache import load_entry, store_entry
 
 DIGEST = "ab" + "0" * 62
 

@@ -15,15 +15,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from bitwatt.cache import cache_folder
 from bitwatt.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """`$BITWATT_CACHE`, or `~/.cache/bitwatt`."""
-    chosen = os.environ.get("BITWATT_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "bitwatt"
 
 
 def load_entry(kind: str, digest: str) -> dict[str, Any] | None:

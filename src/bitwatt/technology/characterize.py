@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bitwatt.cache import cache_folder
 from bitwatt.errors import RequestError
 from bitwatt.technology.activity import simulate
-from bitwatt.technology.cache import cache_folder, load_entry, store_entry
+from bitwatt.technology.cache import load_entry, store_entry
 from bitwatt.technology.glitches import measure_glitches
 from bitwatt.technology.liberty import Library, parse_liberty
 from bitwatt.technology.netlist import Netlist, read_netlist
