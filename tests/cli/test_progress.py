@@ -12,7 +12,7 @@ def test_lines_for_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     with StudyDisplay("toy") as display:
         for event in (
             Notice("the last run ended without closing"),
-            Planned(stages=3, finished=1, epochs_left=4),
+            Planned(stages=3, finished=1, epochs_left=4, points=2, finished_points=0),
             TimeLeft(None),
             Started("toy fixed8, seed 0", epochs=4, first_epoch=2),
             EpochDone("toy fixed8, seed 0", epoch=3, epochs=4, seconds=1.25),
@@ -31,7 +31,7 @@ def test_lines_for_a_log(capsys: pytest.CaptureFixture[str]) -> None:
         "toy fixed8, seed 0: epoch 3 of 4, 1.2 s",
         "about 2 min 05 s left",
         "toy fixed8, seed 0: epoch 4 of 4, 1.2 s; about 2 min 05 s left",
-        "toy fixed8, seed 0 done in 3 s: accuracy 98.75%, 1.5 uJ an image",
+        "toy fixed8, seed 0 done in 3 s: accuracy 98.75%, 1.5 uJ an image; 1 of 2 points",
         "FAILED toy fixed4, seed 0: the loss became nan [x]",
     ]
 

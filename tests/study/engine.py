@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +16,7 @@ from bitwatt.study.execute import Execution
 from bitwatt.study.lock import folder_lock
 from bitwatt.study.opening import open_store
 from bitwatt.study.plan import StudyPlan
+from bitwatt.study.pool import Pool, Workers
 from bitwatt.study.results import DataRecord, Results, write_results
 from bitwatt.study.stages import Stages, Subject
 from bitwatt.study.store import Store
@@ -56,6 +58,9 @@ def run_engine(
     workers: int = 1,
     work: Work = chain_work,
     listen: Listener | None = None,
+    storage: str | None = None,
+    patience_s: float = 60.0,
+    pool: Callable[[Store], Workers] | None = None,
 ) -> tuple[Results, Execution, Store]:
     """As `bitwatt.study.run_study`, of stages made by hand."""
     folder.mkdir(exist_ok=True)
@@ -65,25 +70,41 @@ def run_engine(
             listen(event)
 
     planned = stages_of(plan)
-    with folder_lock(folder, lambda text: tell(Notice(text))):
-        store = open_store(folder, plan, DATA.sha256)
-        execution = Execution(planned, store, tell)
 
-        def keep() -> Results:
-            results = collect(plan, DATA, planned, store, execution.failures)
-            write_results(results, folder / "results.json")
-            return results
+    def notice(text: str) -> None:
+        tell(Notice(text))
 
-        execution.run(workers, work, folder / "logs", keep)
-        return keep(), execution, store
+    with folder_lock(folder, notice):
+        opened = open_store(folder, plan, DATA.sha256, storage, notice=notice, patience_s=patience_s)
+        with opened as store:
+            execution = Execution(planned, store, tell)
+
+            def keep() -> Results:
+                results = collect(plan, DATA, planned, store, execution.failures)
+                write_results(results, folder / "results.json")
+                return results
+
+            execution.run(pool(store) if pool else Pool(workers, work, folder / "logs"), keep)
+            return keep(), execution, store
 
 
-def command(folder: Path, workers: int, work: str = "chain_work", plan: str = "PLAN") -> list[str]:
+def command(
+    folder: Path, workers: int, work: str = "chain_work", plan: str = "PLAN", storage: str | None = None
+) -> list[str]:
     """The command that runs the engine as a process of its own, to be killed."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
         "from pathlib import Path; import chains, engine;"
         f"engine.run_engine(Path({str(folder)!r}), workers={workers}, work=chains.{work},"
-        f"plan=engine.{plan})"
+        f"plan=engine.{plan}, storage={storage!r})"
     )
     return [sys.executable, "-c", code]
+
+
+def command_line(arguments: list[str]) -> list[str]:
+    """The command `bitwatt`, with the tiny network of these tests on its path."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
+        "from bitwatt.cli import main; main(sys.argv[1:])"
+    )
+    return [sys.executable, "-c", code, *arguments]

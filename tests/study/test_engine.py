@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -14,13 +13,10 @@ import engine
 import optuna
 import pytest
 from engine import PLAN, run_engine
+from kills import check_undoubled, kill_until_done, results_in, wait_for_work
 from optuna.trial import TrialState
 
 from bitwatt.study.events import EpochDone, Event, Failed, Notice, Planned, Started
-
-
-def results_in(folder: Path) -> bytes:
-    return (folder / "results.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +46,7 @@ def test_a_finished_study_does_no_work_again(undisturbed: Path) -> None:
     events: list[Event] = []
     before = results_in(undisturbed)
     run_engine(undisturbed, listen=events.append)
-    assert Planned(stages=8, finished=8, epochs_left=0) in events
+    assert Planned(stages=8, finished=8, epochs_left=0, points=8, finished_points=8) in events
     assert not [event for event in events if isinstance(event, Started)]
     assert results_in(undisturbed) == before
     assert len(trials_of(undisturbed)) == 8
@@ -97,40 +93,11 @@ def test_a_trial_left_by_a_killed_run_of_another_plan_is_closed(tmp_path: Path) 
     assert left["fixed8"].user_attrs["failure"] == "stopped, and no longer part of the plan"
 
 
-def kill_until_done(folder: Path, command: list[str], kills: int, seed: int) -> int:
-    """Run the study as a process, killing it at random moments; then let it end. The kills that hit it."""
-    moments = random.Random(seed)
-    hits = 0
-    for _ in range(kills):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        _wait_for_work(folder, process)
-        time.sleep(moments.uniform(0.0, 0.3))
-        hits += process.poll() is None
-        process.kill()
-        process.communicate()
-    subprocess.run(command, check=True, capture_output=True)
-    return hits
-
-
-def _wait_for_work(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Most of a run's first seconds go into importing torch; kill it where it has something to lose."""
-    begun = time.time()
-    watched = (folder / "artifacts", folder / "results.json")
-    while process.poll() is None and not any(p.exists() and p.stat().st_mtime > begun for p in watched):
-        time.sleep(0.005)
-
-
-def check_after_kills(folder: Path, undisturbed: Path) -> None:
-    assert results_in(folder) == results_in(undisturbed)
-    trials = trials_of(folder)
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
-    assert len({trial.user_attrs["digest"] for trial in trials}) == 8
-
-
 def test_killed_three_times(undisturbed: Path, tmp_path: Path) -> None:
     hits = kill_until_done(tmp_path, engine.command(tmp_path, 2), kills=3, seed=1)
     assert hits > 0
-    check_after_kills(tmp_path, undisturbed)
+    assert results_in(tmp_path) == results_in(undisturbed)
+    check_undoubled(trials_of(tmp_path))
 
 
 @pytest.mark.slow
@@ -140,12 +107,13 @@ def test_killed_twenty_times(tmp_path: Path) -> None:
     command = engine.command(killed, 2, "steady_work", "LONG")
     hits = kill_until_done(killed, command, kills=20, seed=2)
     assert hits >= 15
-    check_after_kills(killed, undisturbed)
+    assert results_in(killed) == results_in(undisturbed)
+    check_undoubled(trials_of(killed))
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     process = subprocess.Popen(engine.command(tmp_path, 1, "slow_work"))
-    _wait_for_work(tmp_path, process)
+    wait_for_work(tmp_path, process)
     children = _children(process.pid)
     assert children
     process.kill()

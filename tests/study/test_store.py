@@ -78,13 +78,13 @@ def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
     ("url", "message"),
     [
         (
-            "postgresql://me:secret@nowhere/db",
-            "postgresql://me:***@nowhere/db, cannot be used",
+            "mysql://me:secret@nowhere/db",  # whose driver is not installed
+            "mysql://me:***@nowhere/db, cannot be used: No module named 'MySQLdb'. A URL reads ",
         ),
         ("no url, secret", "the given storage URL, cannot be used"),
         (
             "sqlite:////nowhere/at/all/x.db",
-            "sqlite:////nowhere/at/all/x.db, cannot be read",
+            "sqlite:////nowhere/at/all/x.db, cannot be opened: unable to open database file. ",
         ),
     ],
 )

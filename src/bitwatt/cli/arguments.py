@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class ProgressMode(StrEnum):
+    """How progress is shown on stderr. auto: bars on a terminal, else lines."""
+
+    AUTO = "auto"
+    BARS = "bars"
+    LINES = "lines"
+    JSON = "json"
+    NONE = "none"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 

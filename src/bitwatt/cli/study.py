@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bitwatt.cli.arguments import DataDir, Json, Preset, Technology, example
+from bitwatt.cli.arguments import DataDir, Json, Preset, ProgressMode, Technology, example
 from bitwatt.errors import RequestError
 
 if TYPE_CHECKING:
-    from bitwatt.study import StudyPlan
+    from bitwatt.study import Results, StudyPlan
+
+_PAGE = "report.html"
 
 _EPILOG = example(
     "bitwatt study --network lenet --data mnist-small --precisions paper --out runs/demo",
@@ -52,16 +56,28 @@ def study(
         int | None,
         typer.Option("--workers", min=1, help="Processes; by default one a core."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Work on a Ray cluster: HOST:PORT, 'auto', or 'local' for one of this machine's own.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     storage: Annotated[
         str | None,
         typer.Option("--storage", metavar="URL", help="SQLAlchemy URL; by default SQLite in DIR."),
     ] = None,
+    progress: Annotated[
+        ProgressMode,
+        typer.Option("--progress", help="On stderr; auto: bars on a terminal, else lines. json: JSON lines."),
+    ] = ProgressMode.AUTO,
     json: Json = False,
 ) -> None:
     """Train a network at every precision, run each as an exact program, cost each on the tile.
 
-    Leaves results.json, report.html and study.db in DIR.
+    Leaves results.json, report.html and study.db in DIR; report.html shows the points as they end.
 
     Stopped or killed, the same command goes on from the last epoch; nothing finished is done twice.
     """
@@ -86,9 +102,10 @@ def study(
                 tile={"preset": preset},
             ),
         )
-    found = [
-        _run(plan, _folder(plan, out, len(plans)), workers, storage, data_dir, quiet=json) for plan in plans
-    ]
+    from bitwatt.study import run_study
+
+    runs = partial(run_study, workers=workers, ray=ray, storage=storage, data_dir=data_dir)
+    found = [_run(plan, _folder(plan, out, len(plans)), runs, progress, quiet=json) for plan in plans]
     if json:
         from bitwatt.cli.output import print_json
 
@@ -109,38 +126,40 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _run(
-    plan: StudyPlan,
-    folder: Path,
-    workers: int | None,
-    storage: str | None,
-    data_dir: Path | None,
-    quiet: bool,
+    plan: StudyPlan, folder: Path, runs: Callable[..., Results], progress: ProgressMode, quiet: bool
 ) -> dict[str, Any]:
-    from bitwatt.cli.progress import StudyDisplay
-    from bitwatt.study import PointsFailed, run_study
+    from bitwatt.cli.live_page import LivePage
+    from bitwatt.cli.progress import display
+    from bitwatt.study import PointsFailed
 
+    page = LivePage(folder / _PAGE)
+    is_for_people = progress not in (ProgressMode.JSON, ProgressMode.NONE)
     try:
-        with StudyDisplay(plan.name) as display:
-            results = run_study(
-                plan, folder, workers=workers, storage=storage, data_dir=data_dir, listen=display
-            )
+        with display(progress, plan.name) as shown:
+
+            def show(results: Results) -> None:
+                shown.show(results)
+                page(results)
+
+            results = runs(plan, folder, listen=shown, show=show)
     except PointsFailed:
         # What did succeed is worth its report, before the failure is told.
         if (folder / "results.json").exists():
-            _show(folder, quiet)
+            _show(folder, quiet, is_for_people)
         raise
-    _show(folder, quiet)
+    _show(folder, quiet, is_for_people)
     return results.as_json()
 
 
-def _show(folder: Path, quiet: bool) -> None:
+def _show(folder: Path, quiet: bool, says_where: bool) -> None:
     from bitwatt.cli.output import print_note, print_result
     from bitwatt.cli.report import tiles_beside
     from bitwatt.report import console_table, read_results, write_page
 
     results = read_results(folder)
     if results["points"]:
-        page = write_page(results, folder / "report.html", tiles=tiles_beside([results]))
+        page = write_page(results, folder / _PAGE, tiles=tiles_beside([results]))
         if not quiet:
             print_result(console_table(results))
-        print_note(f"report: {page}")
+        if says_where:
+            print_note(f"report: {page}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -54,6 +56,15 @@ class FolderArtifacts:
     def remove(self, artifact_id: str) -> None:
         """Forget it. Raises `ArtifactNotFound`."""
         self._files.remove(artifact_id)
+
+    def identity(self) -> str:
+        """What tells this folder from every other, wherever it is mounted or moved to."""
+        name = ".identity"
+        found = read_artifact(self, name)
+        if found is None:
+            found = secrets.token_hex(16).encode()
+            self.write(name, io.BytesIO(found))
+        return found.decode()
 
     def sweep(self) -> None:
         """Delete what killed runs left half written. Only for the holder of the folder."""

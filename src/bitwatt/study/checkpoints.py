@@ -30,11 +30,11 @@ class Slots:
 
     def __init__(self, artifacts: ArtifactStore, digest: str) -> None:
         self._artifacts = artifacts
-        self._names = tuple(f"checkpoint-{digest[:32]}-{place}" for place in ("even", "odd"))
+        self.names = tuple(f"checkpoint-{digest[:32]}-{place}" for place in ("even", "odd"))
 
     def keep(self, epoch: int, content: bytes) -> None:
         """Keep the checkpoint made after that many epochs, over the one before the last."""
-        self._artifacts.write(self._names[epoch % 2], io.BytesIO(content))
+        self._artifacts.write(self.names[epoch % 2], io.BytesIO(content))
 
     def latest(self, read: Callable[[bytes], S], notice: Callable[[str], None]) -> S | None:
         """The state with most epochs; None where there is none.
@@ -59,7 +59,7 @@ class Slots:
             self._artifacts.remove(name)
 
     def _kept(self) -> Iterator[tuple[str, bytes]]:
-        for name in self._names:
+        for name in self.names:
             content = read_artifact(self._artifacts, name)
             if content is not None:
                 yield name, content

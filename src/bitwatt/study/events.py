@@ -8,11 +8,16 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Planned:
-    """Once, before work starts: stages there are, those that an earlier run has finished, epochs to train."""
+    """Once, before work starts: stages there are, those that an earlier run has finished, epochs to train.
+
+    points, finished_points: likewise of the points alone, without the float trainings that they start from.
+    """
 
     stages: int
     finished: int
     epochs_left: int
+    points: int
+    finished_points: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Failed:
     stage: str
     reason: str
     traceback: str = ""
+    is_point: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+from bitwatt.errors import BitwattError
 from bitwatt.study.checkpoints import Slots
 from bitwatt.study.estimate import BESIDE_EPOCHS, Left, rate_key, seconds_left
 from bitwatt.study.events import EpochDone, Failed, Finished, Listener, Notice, Planned, Started, TimeLeft
-from bitwatt.study.pool import Pool
+from bitwatt.study.pool import Workers
 from bitwatt.study.stages import FloatStage, PointStage, Stage, Stages
 from bitwatt.study.store import Store
-from bitwatt.study.worker import Failure, Message, Outcome, Task, Work
+from bitwatt.study.worker import Failure, Message, Outcome, Task
 
 
 class Execution:
@@ -42,13 +42,29 @@ class Execution:
             self._tell(Notice(f"{stage.label}: what was kept of it is damaged or gone; it is done again"))
         return False
 
-    def run(self, workers: int, work: Work, logs: Path, point_kept: Callable[[], object]) -> None:
-        """Do all that is left, on that many processes; `point_kept` is called after each point."""
+    @property
+    def left(self) -> int:
+        """Stages that are neither finished nor failed."""
+        return len(self._left())
+
+    def run(self, workers: Workers, point_kept: Callable[[], object]) -> None:
+        """Do all that is left; `point_kept` is called after each point.
+
+        Raises `BitwattError` for what would fail every stage, such as a full disk.
+        """
         left = self._left()
-        epochs = sum(self._epochs(stage) for stage in left)
-        self._tell(Planned(len(left) + self._already, self._already, epochs))
-        self._tell_time_left(workers)
-        with Pool(min(workers, len(left)), work, logs) as pool:
+        points = [stage.digest for stage in self._stages if isinstance(stage, PointStage)]
+        self._tell(
+            Planned(
+                stages=len(left) + self._already,
+                finished=self._already,
+                epochs_left=sum(self._epochs(stage) for stage in left),
+                points=len(points),
+                finished_points=len(self.finished.intersection(points)),
+            )
+        )
+        self._tell_time_left(workers.limit)
+        with workers as pool:
             while True:
                 for stage in self._ready():
                     if not pool.is_free:
@@ -60,7 +76,7 @@ class Execution:
                     self._handle(task.stage, message)
                     if isinstance(message, Outcome) and isinstance(task.stage, PointStage):
                         point_kept()
-                    self._tell_time_left(workers)
+                    self._tell_time_left(pool.limit)
 
     def _left(self) -> list[Stage]:
         return [s for s in self._stages if s.digest not in self.finished and s.digest not in self.failures]
@@ -81,7 +97,7 @@ class Execution:
         """Epochs to train; none where the program is there and only costs are left."""
         return 0 if isinstance(stage, PointStage) and self._store.program(stage) else stage.epochs
 
-    def _begin(self, stage: Stage, pool: Pool) -> None:
+    def _begin(self, stage: Stage, pool: Workers) -> None:
         self._store.begin(stage)
         self._running[stage.digest] = time.monotonic()
         start = program = None
@@ -102,6 +118,8 @@ class Execution:
                 Slots(self._store.artifacts, stage.training_digest).clear()
                 found = kept.record
                 self._tell(Finished(stage.label, seconds, found.get("accuracy"), found.get("energy_j")))
+            case Failure(ends_study=True):
+                raise BitwattError(message.reason)
             case Failure():
                 del self._running[stage.digest]
                 self._fail(stage, message.reason, message.traceback)
@@ -119,7 +137,7 @@ class Execution:
     def _fail(self, stage: Stage, reason: str, traceback: str) -> None:
         self.failures[stage.digest] = f"{stage.label}: {reason}"
         self._store.fail(stage, reason, traceback)
-        self._tell(Failed(stage.label, reason, traceback))
+        self._tell(Failed(stage.label, reason, traceback, isinstance(stage, PointStage)))
         if isinstance(stage, FloatStage):
             for point in self._left():
                 if self._needs(point) == stage.digest:

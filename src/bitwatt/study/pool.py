@@ -11,11 +11,43 @@ from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Protocol, Self
 
 from bitwatt.study.worker import Failure, Message, Outcome, Task, Work
 
 # The parent's path, so that a user's own `module:function` is found where the parent would find it.
 _START = "import sys; sys.path[:] = {path!r}; from bitwatt.study.worker import serve; serve({descriptor})"
+
+
+class Workers(Protocol):
+    """Whoever does the stages: processes here, or a cluster. A context manager; leaving it ends what runs."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    @property
+    def limit(self) -> int:
+        """How many tasks are done at a time."""
+        ...
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a task given now is begun now."""
+        ...
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any task is being done."""
+        ...
+
+    def give(self, task: Task) -> None:
+        """Begin a task. Only while `is_free`."""
+        ...
+
+    def messages(self) -> Iterator[tuple[Task, Message]]:
+        """Wait for something to happen, and give what did: events, then one Outcome or Failure a task."""
+        ...
 
 
 @dataclass(eq=False)
@@ -36,14 +68,14 @@ class Pool:
     def __init__(self, workers: int, work: Work, logs: Path) -> None:
         self._work = work
         self._logs = logs
-        self._limit = workers
+        self.limit = workers
         self._workers: list[_Worker] = []
         self._started = 0
 
     def __enter__(self) -> Pool:
         self._logs.mkdir(parents=True, exist_ok=True)
         # All at once: torch takes seconds to load, and the later ones do it while the first one works.
-        for _ in range(self._limit):
+        for _ in range(self.limit):
             self._start()
         return self
 
@@ -58,7 +90,7 @@ class Pool:
     @property
     def is_free(self) -> bool:
         """Whether a task given now is begun now."""
-        return sum(worker.task is not None for worker in self._workers) < self._limit
+        return sum(worker.task is not None for worker in self._workers) < self.limit
 
     @property
     def is_busy(self) -> bool:

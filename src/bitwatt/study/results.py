@@ -128,11 +128,14 @@ class Results(_Record):
 def write_results(results: Results, path: Path) -> None:
     """Write `results.json`, whole or not at all: a reader never sees half of it."""
     partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(results.text())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(results.text())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def json_schema() -> dict[str, Any]:

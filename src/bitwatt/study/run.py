@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from bitwatt.errors import BitwattError, RequestError
 from bitwatt.study.collect import collect
-from bitwatt.study.events import Event, Listener, Notice, as_json
+from bitwatt.study.disk import disk_errors
+from bitwatt.study.event_log import event_log
+from bitwatt.study.events import Listener, Notice
 from bitwatt.study.execute import Execution
 from bitwatt.study.expand import expand
 from bitwatt.study.lock import folder_lock
 from bitwatt.study.opening import open_store
 from bitwatt.study.plan import StudyPlan
+from bitwatt.study.pool import Pool, Workers
 from bitwatt.study.preflight import check_plan
 from bitwatt.study.results import Results, write_results
 from bitwatt.study.work import do_stage
@@ -40,39 +41,67 @@ def run_study(
     folder: str | Path,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     storage: str | None = None,
     data_dir: Path | None = None,
     listen: Listener | None = None,
+    show: Callable[[Results], None] | None = None,
     work: Work = do_stage,
 ) -> Results:
     """Run a study in `folder`, or go on with it: finished stages are re-used, half-trained ones resumed.
 
-    workers: processes, by default one a core; the results do not depend on it. storage: an SQLAlchemy URL,
-    by default SQLite in the folder. data_dir: where downloaded data lies. listen: told of all that happens.
-    work: how a stage is done.
+    workers: processes, by default one a core; the results do not depend on it. ray: address of a Ray cluster
+    to work on instead, `auto` for the one that this machine is part of, `local` for one of its own. storage:
+    an SQLAlchemy URL, by default SQLite in the folder. data_dir: where downloaded data lies. listen: told of
+    all that happens. show: given the results so far, at the start and after each point. work: how a stage is
+    done.
 
     Leaves `results.json`, `study.db`, `artifacts/`, `events.jsonl` and the workers' logs in the folder, and
     returns the results. Raises `RequestError` before any work starts, `Interrupted` on Ctrl-C, `PointsFailed`
-    when all else is done.
+    when all else is done, `BitwattError` for a full disk or a database that went away.
     """
     folder = Path(folder)
-    count = available_cores() if workers is None else workers
-    if count < 1:
-        raise RequestError(f"workers must be at least 1, got {count}")
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers must be at least 1, got {workers}")
     make_writable(folder)
-    with _log(folder, listen) as tell, folder_lock(folder, lambda text: tell(Notice(text))):
+    notices: list[str] = []
+    with ExitStack() as open_things:
+        open_things.enter_context(disk_errors())
+        open_things.enter_context(folder_lock(folder, notices.append))
+        tell = open_things.enter_context(event_log(folder / LOG_NAME, listen))
+
+        def notice(text: str) -> None:
+            tell(Notice(text))
+
+        for text in notices:
+            notice(text)
+        cluster = None
+        if ray is not None:
+            from bitwatt.study.ray_pool import connected
+
+            cluster = open_things.enter_context(connected(ray))
         checked = check_plan(plan, data_dir)
         stages = expand(plan, checked.subjects)
-        store = open_store(folder, plan, checked.data.sha256, storage)
+        store = open_things.enter_context(
+            open_store(folder, plan, checked.data.sha256, storage, notice=notice)
+        )
         execution = Execution(stages, store, tell)
 
         def keep_results() -> Results:
             results = collect(plan, checked.data, stages, store, execution.failures)
             write_results(results, folder / RESULTS_NAME)
+            if show is not None:
+                show(results)
             return results
 
+        pool: Workers
+        if cluster is not None:
+            pool = cluster.pool(workers, plan.threads, work, store.artifacts)
+        else:
+            pool = Pool(min(workers or available_cores(), execution.left), work, folder / "logs")
         try:
-            execution.run(count, work, folder / "logs", keep_results)
+            keep_results()
+            execution.run(pool, keep_results)
             results = keep_results()
         except KeyboardInterrupt:
             done = sum(point.digest in execution.finished for point in stages.points)
@@ -104,16 +133,3 @@ def make_writable(folder: Path) -> None:
         raise RequestError(
             f"the folder '{folder}' cannot be written: {error.strerror}; choose another one with --out"
         ) from None
-
-
-@contextmanager
-def _log(folder: Path, listen: Listener | None) -> Iterator[Listener]:
-    """A listener that also appends each event, with the time of day, to the log."""
-    with open(folder / LOG_NAME, "a", encoding="utf-8", buffering=1) as log:
-
-        def tell(event: Event) -> None:
-            log.write(json.dumps({"time": round(time.time(), 3), **as_json(event)}) + "\n")
-            if listen is not None:
-                listen(event)
-
-        yield tell

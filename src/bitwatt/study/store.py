@@ -6,7 +6,7 @@ A float stage is an attribute of Optuna's study, a point a trial (values: accura
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bitwatt.formats import parse_precision
 from bitwatt.study.artifacts import ArtifactStore, read_artifact, sha256
 from bitwatt.study.stages import FloatStage, PointStage, Stage
-from bitwatt.study.storage_errors import storage_errors
+from bitwatt.study.storage_errors import Patience
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,15 +32,20 @@ class Kept:
 
 
 class Store:
-    """An open study. `bitwatt.study.opening.open_store` makes one."""
+    """An open study, a context manager. `bitwatt.study.opening.open_store` makes one.
 
-    def __init__(self, study: Study, artifacts: ArtifactStore, url: str | None = None) -> None:
+    release: gives the connections to the database back.
+    """
+
+    def __init__(
+        self, study: Study, artifacts: ArtifactStore, patience: Patience, release: Callable[[], None]
+    ) -> None:
         self._study = study
-        self._url = url
+        self._ask = patience
+        self._release = release
         self.artifacts = artifacts
-        with storage_errors(self._url):
-            attributes = study.user_attrs
-            trials = study.get_trials(deepcopy=False)
+        attributes = self._ask(lambda: study.user_attrs)
+        trials = self._ask(lambda: study.get_trials(deepcopy=False))
         self._floats = {
             name.removeprefix("float:"): _kept(value)
             for name, value in attributes.items()
@@ -54,6 +59,12 @@ class Store:
         self._is_whole: dict[str, bool] = {}  # by artifact, so that each is read once
         for trial in trials:
             self._remember(trial)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
 
     def _remember(self, trial: FrozenTrial) -> None:
         from optuna.trial import TrialState
@@ -127,60 +138,68 @@ class Store:
                 "training_digest": stage.training_digest,
             },
         )
-        with storage_errors(self._url):
+        self._running[stage.digest] = self._ask(lambda: self._open_trial(stage.digest, trial))
+
+    def _open_trial(self, digest: str, trial: FrozenTrial) -> int:
+        """The number of the open trial of a point, added unless an answer that was lost said that it is."""
+        from optuna.trial import TrialState
+
+        def number() -> int | None:
+            found = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            return next((t.number for t in found if t.user_attrs.get("digest") == digest), None)
+
+        if (found := number()) is None:
             self._study.add_trial(trial)
-            self._running[stage.digest] = self._study.get_trials(deepcopy=False)[-1].number
+            found = number()
+        if found is None:
+            raise RuntimeError(f"the study lost the trial of {digest}")
+        return found
 
     def finish(self, stage: Stage, record: Mapping[str, Any], content: bytes, seconds: float) -> Kept:
         """Keep a finished stage: what it found, and the bytes of its weights or program."""
         suffix = "float.safetensors" if isinstance(stage, FloatStage) else f"{stage.precision}.bitwatt"
         name = f"{stage.subject.network}-seed{stage.seed}-{suffix}".replace(":", "_").replace("/", "_")
-        with storage_errors(self._url):
-            kept = Kept(dict(record), self._upload(stage, name, content), sha256(content))
-            as_json = {"record": kept.record, "artifact_id": kept.artifact_id, "sha256": kept.sha256}
-            if isinstance(stage, FloatStage):
-                self._study.set_user_attr(f"float:{stage.digest}", as_json)
-                self._floats[stage.digest] = kept
-            else:
-                self._set_trial_attr(self._running[stage.digest], "seconds", round(seconds, 3))
-                self._set_trial_attr(self._running[stage.digest], "result", as_json)
-                self._complete(stage.digest, kept)
-                self._programs[stage.training_digest] = kept
+        kept = Kept(dict(record), self._ask(lambda: self._upload(stage, name, content)), sha256(content))
+        as_json = {"record": kept.record, "artifact_id": kept.artifact_id, "sha256": kept.sha256}
+        if isinstance(stage, FloatStage):
+            self._ask(lambda: self._study.set_user_attr(f"float:{stage.digest}", as_json))
+            self._floats[stage.digest] = kept
+        else:
+            number = self._running[stage.digest]
+            self._ask(lambda: self._set_trial_attrs(number, seconds=round(seconds, 3), result=as_json))
+            self._complete(stage.digest, kept)
+            self._programs[stage.training_digest] = kept
         return kept
 
     def _complete(self, digest: str, kept: Kept) -> None:
         values = [kept.record["accuracy"], kept.record["energy_j"]]
-        self._study.tell(self._running.pop(digest), values)
+        number = self._running[digest]
+        self._ask(lambda: self._study.tell(number, values, skip_if_finished=True))
+        del self._running[digest]
         self._points[digest] = kept
 
     def fail(self, stage: Stage, reason: str, traceback: str) -> None:
         """Mark a point as failed, with the reason. The next run tries again, as a trial of its own."""
-        from optuna.trial import TrialState
-
-        if isinstance(stage, FloatStage):
-            return
-        number = self._running.pop(stage.digest)
-        with storage_errors(self._url):
-            self._set_trial_attr(number, "failure", reason)
-            self._set_trial_attr(number, "traceback", traceback)
-            self._study.tell(number, state=TrialState.FAIL)
+        if not isinstance(stage, FloatStage):
+            self._close(stage.digest, failure=reason, traceback=traceback)
 
     def close_abandoned(self, points: Iterable[PointStage]) -> None:
         """Close the trials that a killed run of an earlier plan left open: none of them runs."""
-        from optuna.trial import TrialState
-
         planned = {point.digest for point in points}
         for digest in self._running.keys() - planned:
-            number = self._running.pop(digest)
-            with storage_errors(self._url):
-                self._set_trial_attr(number, "failure", "stopped, and no longer part of the plan")
-                self._study.tell(number, state=TrialState.FAIL)
+            self._close(digest, failure="stopped, and no longer part of the plan")
+
+    def _close(self, digest: str, **attributes: object) -> None:
+        from optuna.trial import TrialState
+
+        number = self._running.pop(digest)
+        self._ask(lambda: self._set_trial_attrs(number, **attributes))
+        self._ask(lambda: self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True))
 
     def keep_seconds(self, key: str, seconds: float) -> None:
         """Remember what an epoch took."""
         self.seconds[key] = seconds
-        with storage_errors(self._url):
-            self._study.set_user_attr("epoch_seconds", self.seconds)
+        self._ask(lambda: self._study.set_user_attr("epoch_seconds", self.seconds))
 
     def _upload(self, stage: Stage, name: str, content: bytes) -> str:
         from optuna.artifacts import upload_artifact
@@ -197,8 +216,10 @@ class Store:
         trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id
         return Trial(self._study, trial_id)
 
-    def _set_trial_attr(self, number: int, name: str, value: object) -> None:
-        self._trial(number).set_user_attr(name, value)
+    def _set_trial_attrs(self, number: int, **attributes: object) -> None:
+        trial = self._trial(number)
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
 
 
 def _kept(value: Mapping[str, Any]) -> Kept:

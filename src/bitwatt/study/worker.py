@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from bitwatt.errors import BitwattError
 from bitwatt.study.artifacts import ArtifactStore
+from bitwatt.study.disk import disk_trouble
 from bitwatt.study.events import Event
 from bitwatt.study.stages import Stage
 from bitwatt.study.store import Kept
@@ -41,15 +43,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a stage failed: one sentence for people, and the traceback for whoever mends it."""
+    """Why a stage failed: one sentence for people, and the traceback for whoever mends it.
+
+    ends_study: it is not the stage's own, and every other would fail of it too: a full disk.
+    """
 
     reason: str
     traceback: str
+    ends_study: bool = False
 
 
 Report = Callable[[Event], None]
 Work = Callable[[Task, Report], Outcome]
 """How a stage is done. A function of a module: workers import it by its name."""
+
+OUT_OF_MEMORY = "it ran out of memory; try fewer workers"
 
 Message = Event | Outcome | Failure
 
@@ -61,7 +69,7 @@ def serve(descriptor: int) -> None:
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
     while True:
-        connection.send(_result(work, tasks.get(), connection.send))
+        connection.send(result_of(work, tasks.get(), connection.send))
 
 
 def _receive(connection: Connection, tasks: queue.SimpleQueue[Task]) -> None:
@@ -78,12 +86,24 @@ def _receive(connection: Connection, tasks: queue.SimpleQueue[Task]) -> None:
         os._exit(1)
 
 
-def _result(work: Work, task: Task, report: Report) -> Outcome | Failure:
+def result_of(work: Work, task: Task, report: Report) -> Outcome | Failure:
+    """Do a task; whatever it throws is its failure."""
     try:
         return work(task, report)
     except MemoryError:
-        return Failure("it ran out of memory; try fewer workers", traceback.format_exc())
+        return Failure(OUT_OF_MEMORY, traceback.format_exc())
     except BitwattError as error:
         return Failure(str(error), traceback.format_exc())
+    except OSError as error:
+        trouble = disk_trouble(error)
+        return Failure(trouble or _named(error), traceback.format_exc(), ends_study=trouble is not None)
     except Exception as error:  # whatever a user's network or data throws is that point's failure
-        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        # torch has no exception of its own for this on the CPU, and one that is a RuntimeError on a GPU.
+        is_memory = isinstance(error, RuntimeError) and re.search(
+            "can't allocate memory|out of memory", str(error)
+        )
+        return Failure(OUT_OF_MEMORY if is_memory else _named(error), traceback.format_exc())
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
