@@ -136,14 +136,14 @@ def test_a_plain_module_is_sent_to_quantize():
     )
 
 
-@pytest.mark.parametrize("shape", ((0, 3, 14, 20), (3, 14, 20)))
+@pytest.mark.parametrize("shape", ((0, 3, 14, 20), (14, 3, 20, 2, 1)))
 def test_an_example_that_is_no_batch(shape):
     module = quantize(mixed(), "fixed8", calibration=images(2, 3, 14, 20))
     with pytest.raises(RequestError) as error:
         lower(module, torch.zeros(shape))
     assert str(error.value) == (
-        "the example must be one or more images, (count, channels, height, width) or (count, inputs); "
-        f"got shape {shape}"
+        "the example must be one or more images, (count, channels, height, width), "
+        f"(count, channels, length) or (count, inputs); got shape {shape}"
     )
 
 
@@ -188,5 +188,5 @@ def test_a_map_flattened_at_the_end():
         lower(module, x[:1])
     assert str(error.value) == (
         "the network has no exact program:\n"
-        "  - the output: is a flattened map of (2, 2, 2), and the tile orders its elements otherwise"
+        "  - the output: is a flattened map, and the tile orders its elements otherwise: channels fastest"
     )

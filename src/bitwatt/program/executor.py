@@ -18,6 +18,7 @@ from bitwatt.program.inference import INPUT
 from bitwatt.program.kernels import exact_arithmetic
 from bitwatt.program.planning import Plan, make_plan
 from bitwatt.program.program import Program
+from bitwatt.quantization.captured import as_maps
 
 BATCH = 128
 """Images computed at a time: bounds the memory, and keeps a layer's maps near the processor."""
@@ -77,8 +78,13 @@ def plan_of(program: Program) -> Plan:
 
 
 def checked_images(program: Program, images: Tensor) -> Tensor:
-    """The images in float32 or float64 on the processor; `RequestError` where they do not fit the program."""
+    """The images in float32 or float64 on the processor; `RequestError` where they do not fit the program.
+
+    Sequences (count, channels, length) are maps of height 1.
+    """
     wanted = tuple(program.input_shape)
+    if images.dim() == 3 and len(wanted) == 3:
+        images = as_maps(images)
     if images.dim() != len(wanted) + 1 or tuple(images.shape[1:]) != wanted or len(images) == 0:
         raise RequestError(
             f"the program takes one or more images, (count, {', '.join(map(str, wanted))}); "

@@ -13,7 +13,7 @@ from bitwatt.program.joining import added, clipped, concatenated, looked_up, pad
 from bitwatt.program.ops import Op
 from bitwatt.program.values import INPUT, LARGEST_BIAS, SHIFTS, ValueType, refusal, spread
 
-__all__ = ["INPUT", "LARGEST_BIAS", "SHIFTS", "ValueType", "infer_types", "refusal", "spread"]
+__all__ = ["INPUT", "LARGEST_BIAS", "SHIFTS", "ValueType", "extend_types", "infer_types", "refusal", "spread"]
 
 
 def infer_types(input_shape: tuple[int, ...], operations: tuple[Op, ...]) -> dict[str, ValueType]:
@@ -22,20 +22,28 @@ def infer_types(input_shape: tuple[int, ...], operations: tuple[Op, ...]) -> dic
         raise RequestError("a program needs at least one operation")
     if not input_shape or min(input_shape) < 1:
         raise RequestError(f"a program's input needs lengths of at least 1, got shape {input_shape}")
-    types = {INPUT: ValueType(input_shape, None, (0,))}
+    types = extend_types({INPUT: ValueType(input_shape, None, (0,))}, operations)
     readers: dict[str, list[Op]] = {}
+    for op in operations:
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
+    for op in operations:
+        _check_readers(op, types[op.name], readers.get(op.name, []))
+    return types
+
+
+def extend_types(known: dict[str, ValueType], operations: Sequence[Op]) -> dict[str, ValueType]:
+    """`known` and the types of what `operations` make of it; who reads an accumulator is not looked at."""
+    types = dict(known)
     for op in operations:
         if not op.inputs:
             raise refusal(op, "reads no value")
         for name in op.inputs:
             if name not in types:
                 raise RequestError(f"operation '{op.name}' reads '{name}', which no earlier operation makes")
-            readers.setdefault(name, []).append(op)
         if op.name in types:
             raise RequestError(f"two values are named '{op.name}'")
         types[op.name] = _output_type(op, [types[name] for name in op.inputs])
-    for op in operations:
-        _check_readers(op, types[op.name], readers.get(op.name, []))
     return types
 
 

@@ -1,8 +1,9 @@
 """Quantised networks: weights and activations of a PyTorch model on the grids of a precision."""
 
 from bitwatt.quantization.calibration import refit_weight_exponents
-from bitwatt.quantization.capture import INPUT
+from bitwatt.quantization.captured import INPUT, Concat
 from bitwatt.quantization.convert import quantize
+from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable
 from bitwatt.quantization.input_stage import InputQuantizer
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import Node, QuantizedNetwork
@@ -13,12 +14,16 @@ from bitwatt.quantization.straight_through import round_straight_through
 
 __all__ = [
     "INPUT",
+    "Concat",
     "InputQuantizer",
     "Node",
+    "QuantizedAdd",
     "QuantizedAvgPool2d",
+    "QuantizedClip",
     "QuantizedConv2d",
     "QuantizedLinear",
     "QuantizedNetwork",
+    "QuantizedTable",
     "least_squares_exponent",
     "quantize",
     "refit_weight_exponents",

@@ -1,211 +1,349 @@
-"""The user's model as a list of layers: traced symbolically, refused where anything is not supported."""
+"""The user's model as a graph of layers: traced, read layer by layer, refused with every reason at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from bitwatt.errors import RequestError, UnsupportedError
+from bitwatt.quantization.captured import INPUT, Add, CapturedLayer, Concat, run
+from bitwatt.quantization.functions import FUNCTIONS, METHODS, RESHAPES
 from bitwatt.quantization.input_stage import InputQuantizer
-from bitwatt.quantization.pooling import pair
+from bitwatt.quantization.modules import KINDS, Refusal, convert, is_finite
+from bitwatt.quantization.structure import fold_batch_norms, fold_zero_pads, objections_to_batch_norms
+from bitwatt.quantization.tracing import Tracer, first_line, trace, untraceable
 
-INPUT = "input"
-"""Name of the value that holds the images. A layer of the model may not be called so."""
+__all__ = ["INPUT", "Captured", "CapturedLayer", "capture"]
 
-SUPPORTED = (
-    nn.Conv2d,
-    nn.Linear,
-    nn.ReLU,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.Flatten,
-    nn.Dropout,
-    nn.Identity,
+NAMES = (
+    "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, ReLU6, Hardtanh, LeakyReLU, Hardsigmoid, "
+    "Hardswish, max, average and adaptive pooling, addition, concatenation, zero padding, Flatten, Dropout, "
+    "Identity, and Softmax at the end"
 )
-NAMES = ", ".join(kind.__name__ for kind in SUPPORTED)
+
+QUANTISED = ("torch.ao.", "torch.nn.quantized", "torchao.", "brevitas.")
+"""Packages whose modules are quantised already."""
 
 
 @dataclass(frozen=True)
-class CapturedLayer:
-    """One layer of the user's model: its path there, the module itself, the paths of the values it reads."""
+class Captured:
+    """Layers in the order they run, each an ancestor of the last, whose value is the logits.
 
-    path: str
-    module: nn.Module
-    inputs: tuple[str, ...]
+    notes: what a user should know that was done, a sentence each.
+    """
+
+    layers: tuple[CapturedLayer, ...]
+    notes: tuple[str, ...] = ()
 
 
-def capture(model: nn.Module) -> tuple[CapturedLayer, ...]:
-    """The layers of `model` in the order they run, Identity left out.
+def capture(model: nn.Module, example: Tensor) -> Captured:
+    """The layers of `model`, left as it is; what does nothing is left out.
 
-    Raises `UnsupportedError` with every offender, its path in the model and why: a module or function outside
-    the list, control flow that depends on data, options that are not exact in integers, weights that are NaN
-    or infinite, a layer used twice, more than one chain. Raises `RequestError` for what is no module at all.
+    example: two or more images; it is run through the model, and through what was captured, which must agree.
+
+    Raises `UnsupportedError` with every offender, its path in the model and why: a layer or function outside
+    the list, options that are not exact in integers, control flow that depends on data, several inputs or
+    outputs, weights that are NaN or infinite, a scripted or quantised model. Raises `RequestError` for what
+    is no module at all.
     """
     if not isinstance(model, nn.Module):
         raise RequestError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    if isinstance(model, torch.jit.ScriptModule):
-        raise _refused(model, ["the model itself: is scripted; give the module that it was made from"])
-    if any(isinstance(module, InputQuantizer) for module in model.modules()):
-        raise _refused(model, ["the model itself: is already quantised; give the float network"])
-    if isinstance(model, SUPPORTED):  # a leaf cannot be traced into
-        model = nn.Sequential(model)
-    tracer = _Tracer()
+    _refuse_foreign(model)
+    root = nn.Sequential(model) if type(model) in KINDS else model  # a leaf cannot be traced into
+    parameter = next((p for p in root.parameters() if p.is_floating_point()), None)
+    images = example.detach().clone()
+    if parameter is not None:
+        images = images.to(parameter.device, parameter.dtype)
     try:
-        graph = tracer.trace(model)
+        graph, tracer = trace(root, images)
     except Exception as error:  # whatever the user's forward raises on a symbolic value
-        raise _refused(model, [*tracer.untraceable, f"the model itself: {_untraceable(error)}"]) from error
-    offenders = list(tracer.untraceable)
-    layers = _read(graph, model, tracer.opaque, offenders)
+        raise _refused(model, [f"the model itself: {_whole(error)}"]) from error
+    reader = _Reader(root, tracer)
+    for node in graph.nodes:
+        reader.read(node)
+    layers = reader.reachable()
+    offenders = [*reader.offenders, *(f"{x.label}: {why}" for x in layers for why in x.objections)]
+    if offenders:
+        raise _refused(model, offenders)
+    offenders = [*objections_to_batch_norms(layers), *_objections_to_softmax(layers)]
     if offenders:
         raise _refused(model, offenders)
     if not any(isinstance(layer.module, nn.Conv2d | nn.Linear) for layer in layers):
         raise _refused(
-            model, ["the model itself: has no Conv2d and no Linear, so there is nothing to quantise"]
+            model, ["the model itself: has no Conv and no Linear, so there is nothing to quantise"]
         )
-    return layers
+    _verify(model, layers, example.detach().to(images.device, images.dtype), reader.result)
+    return _finished(layers)
 
 
-def _refused(model: nn.Module, offenders: list[str]) -> UnsupportedError:
+def _refuse_foreign(model: nn.Module) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        raise _refused(model, ["the model itself: is scripted; give the module that it was made from"])
+    for path, module in model.named_modules():
+        if isinstance(module, InputQuantizer) or type(module).__module__.startswith(QUANTISED):
+            found = (
+                f" ('{path}' is {type(module).__name__})" if path and not path.endswith("quantizer") else ""
+            )
+            raise _refused(model, [f"the model itself: is already quantised{found}; give the float network"])
+
+
+def _refused(model: nn.Module, offenders: Iterable[str]) -> UnsupportedError:
     lines = "\n".join(f"  - {offender}" for offender in offenders)
     return UnsupportedError(
-        f"{type(model).__name__} cannot be quantised exactly:\n{lines}\n"
-        f"Supported layers, in one chain: {NAMES}"
+        f"{type(model).__name__} cannot be quantised exactly:\n{lines}\nSupported: {NAMES}"
     )
 
 
-def _untraceable(error: Exception) -> str:
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"its forward depends on the data's values or shape ({first_line})"
+def _whole(error: Exception) -> str:
+    if isinstance(error, TypeError) and "required positional argument" in str(error):
+        return f"takes several inputs, and only one is supported ({first_line(error)})"
+    return untraceable(error)
 
 
-class _Tracer(fx.Tracer):
-    """Traces through the user's own modules, takes PyTorch's whole, notes and skips what cannot be traced."""
+class _Reader:
+    """Turns the nodes of a traced graph into captured layers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.untraceable: list[str] = []
-        self.opaque: set[str] = set()
+    def __init__(self, root: nn.Module, tracer: Tracer) -> None:
+        self.root, self.tracer = root, tracer
+        self.layers: dict[str, CapturedLayer] = {}
+        self.value_of: dict[fx.Node, str] = {}
+        self.offenders: list[str] = []
+        self.output = INPUT
+        self.result: Tensor | None = None
+        self.converted: dict[tuple[nn.Module, tuple[int, ...]], tuple[nn.Module, ...]] = {}
+        self.taken = {name for name, _ in root.named_modules()}
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SUPPORTED) or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception as error:  # whatever the user's forward raises on a symbolic value
-            path = self.path_of_module(m)
-            self.opaque.add(path)
-            self.untraceable.append(f"'{path}' ({type(m).__name__}): {_untraceable(error)}")
-            return self.create_proxy("call_module", path, args, kwargs)
-
-
-def _read(
-    graph: fx.Graph, model: nn.Module, opaque: set[str], offenders: list[str]
-) -> tuple[CapturedLayer, ...]:
-    layers: list[CapturedLayer] = []
-    value_of: dict[fx.Node, str] = {}
-    seen: set[str] = set()
-    for node in graph.nodes:
-        where = _enclosing(node)
+    def read(self, node: fx.Node) -> None:
+        """Append what the node is."""
         match node.op:
             case "placeholder":
-                if value_of:
-                    offenders.append(f"{where}input '{node.target}': only one input is supported")
-                value_of[node] = INPUT
-            case "call_module":
-                path = str(node.target)
-                module = model.get_submodule(path)
-                reads = tuple(value_of[source] for source in node.all_input_nodes if source in value_of)
-                value_of[node] = path
-                if path in opaque:
-                    continue
-                if path in seen:
-                    offenders.append(f"'{path}' ({type(module).__name__}): is used more than once")
-                    continue
-                seen.add(path)
-                why = _objections(module)
-                if path == INPUT:
-                    why.append("bears the name that stands for the images; rename it")
-                offenders.extend(f"'{path}' ({type(module).__name__}): {reason}" for reason in why)
-                if not why and isinstance(module, nn.Identity):
-                    value_of[node] = reads[0]
-                elif not why:
-                    layers.append(CapturedLayer(path, module, reads))
-            case "call_function" | "call_method" | "get_attr":
-                called = node.target if isinstance(node.target, str) else node.target.__name__
-                kind = {"call_function": "function", "call_method": "method", "get_attr": "attribute"}[
-                    node.op
-                ]
-                offenders.append(
-                    f"{where}{kind} '{called}': is not one of the supported layers; use a module"
-                )
-                value_of[node] = called
+                self.value_of[node] = INPUT
             case "output":
-                offenders.extend(_not_one_chain(node, layers, value_of, bool(offenders)))
-    return tuple(layers)
+                self._read_output(node)
+            case "call_module" | "call_function" | "call_method":
+                operands = [a for a in _nodes(node) if a in self.value_of]
+                known = isinstance(self.tracer.values[node], Tensor | tuple | list | None)
+                if operands and known:
+                    self._read_call(node, operands)
+
+    def reachable(self) -> tuple[CapturedLayer, ...]:
+        """The layers that the output depends on, in order."""
+        wanted = {self.output}
+        for layer in reversed(self.layers.values()):
+            if layer.path in wanted:
+                wanted.update(layer.inputs)
+        return tuple(layer for layer in self.layers.values() if layer.path in wanted)
+
+    def _read_output(self, node: fx.Node) -> None:
+        result = node.args[0]
+        if not isinstance(result, fx.Node) or result not in self.value_of:
+            self.offenders.append("the output: must be one tensor that depends on the images")
+            if isinstance(result, tuple | list | dict):  # so that what they depend on is judged too
+                found = [a for a in _nodes(node) if a in self.value_of]
+                names = tuple(self.value_of[a] for a in found)
+                self.layers["output"] = CapturedLayer("output", nn.Identity(), names)
+                self.output = "output"
+            return
+        self.output, self.result = self.value_of[result], self.tracer.values[result]
+
+    def _read_call(self, node: fx.Node, operands: list[fx.Node]) -> None:
+        inputs = tuple(self.value_of[operand] for operand in operands)
+        path, label = self._names(node)
+        try:
+            modules = self._modules(node, operands)
+        except Refusal as refusal:
+            objections = [why for why in (str(refusal),) if why]
+            if node.op == "call_module":
+                scope = self.tracer.scopes[node]
+                opaque = self.tracer.untraceable.get(scope)
+                objections = [opaque] if opaque else [*objections, *is_finite(self.root.get_submodule(scope))]
+            modules = (nn.Identity(),)
+        else:
+            objections = [why for module in modules for why in is_finite(module)]
+        if path == INPUT:
+            objections.append("bears the name that stands for the images; rename it")
+        result = inputs[0]
+        for position, module in enumerate(modules):
+            result = path if position == 0 else self._unused(f"{path}_{type(module).__name__.lower()}")
+            self.layers[result] = CapturedLayer(result, module, inputs, tuple(objections), label)
+            inputs, objections = (result,), []
+        if _changes_its_operand(node, self.root):
+            self._overwrite(operands[0], result, label, node)
+        self.value_of[node] = result
+
+    def _names(self, node: fx.Node) -> tuple[str, str]:
+        """The layer's path, and what errors call it."""
+        scope = self.tracer.scopes[node]
+        if node.op == "call_module":
+            path = scope
+            kind = type(self.root.get_submodule(path)).__name__
+            uses = sum(name == path or name.startswith(f"{path}#") for name in self.layers)
+            return (f"{path}#{uses + 1}" if uses else path), f"'{path}' ({kind})"
+        called = node.target if isinstance(node.target, str) else node.target.__name__
+        kind = "method" if node.op == "call_method" else "function"
+        path = self._unused(f"{scope}.{called.strip('_')}" if scope else called.strip("_"))
+        return path, f"in '{scope}', {kind} '{called}'" if scope else f"{kind} '{called}'"
+
+    def _unused(self, path: str) -> str:
+        candidate, number = path, 1
+        while candidate in self.taken or candidate in self.layers or candidate == INPUT:
+            number += 1
+            candidate = f"{path}_{number}"
+        return candidate
+
+    def _modules(self, node: fx.Node, operands: list[fx.Node]) -> tuple[nn.Module, ...]:
+        """What the call is among captured layers; raises `Refusal`."""
+        value = self.tracer.values[operands[0]]
+        if not isinstance(value, Tensor):  # of an offender, or made by one
+            return (nn.Identity(),)
+        shape, made = tuple(value.shape), self.tracer.values[node]
+        if node.op == "call_module":
+            module = self.root.get_submodule(self.tracer.scopes[node])
+            if type(module) in KINDS:
+                self._refuse_failure(node, shape)
+            if type(module) is nn.Flatten:
+                return _reshaped(
+                    shape,
+                    made,
+                    f"must flatten from dimension 1 to -1, got {module.start_dim} to {module.end_dim}",
+                )
+            key = (module, shape)
+            if key not in self.converted:
+                self.converted[key] = convert(module, shape)
+            return self.converted[key]
+        if node.target in RESHAPES:
+            self._refuse_failure(node, shape)
+            return _reshaped(shape, made, None)
+        maker = (METHODS if node.op == "call_method" else FUNCTIONS).get(node.target)  # type: ignore[arg-type]
+        if maker is None:
+            raise Refusal("is not one of the supported layers")
+        self._refuse_failure(node, shape)
+        if any(a.op != "get_attr" and a not in self.value_of for a in _nodes(node)):
+            raise Refusal("reads weights that are computed in the forward; use plain parameters")
+        args: tuple[Any, ...] = fx.node.map_arg(node.args, self.tracer.values.__getitem__)
+        kwargs: dict[str, Any] = fx.node.map_arg(node.kwargs, self.tracer.values.__getitem__)
+        try:
+            module = maker(*args, **kwargs)
+        except TypeError as error:
+            raise Refusal(f"has options that are not supported ({first_line(error)})") from error
+        if isinstance(module, Add | Concat):
+            if len(operands) < 2 and not (isinstance(module, Concat) and len(args[0]) == 1):
+                raise Refusal("must join two values of the network; put a constant into a bias")
+            return (module,)
+        if len(operands) != 1:
+            raise Refusal("has options that depend on the data")
+        if isinstance(module, nn.Sequential):  # a pool, flattened
+            return (*convert(module[0], shape), module[1])
+        return convert(module, shape)
+
+    def _refuse_failure(self, node: fx.Node, shape: tuple[int, ...]) -> None:
+        """Raises `Refusal` where the example did not go through; without a word behind an offender."""
+        if node in self.tracer.failed:
+            before = [self.value_of[a] for a in _nodes(node) if a in self.value_of]
+            if any(self.layers[name].objections for name in before if name in self.layers):
+                raise Refusal("")
+            raise Refusal(f"cannot take a value of shape {shape[1:]}: {self.tracer.failed[node]}")
+
+    def _overwrite(self, operand: fx.Node, result: str, label: str, node: fx.Node) -> None:
+        """Whoever reads the operand after it was changed in place reads the result."""
+        before, value = self.value_of[operand], self.tracer.values[operand]
+        for other, name in list(self.value_of.items()):
+            if name == before:
+                self.value_of[other] = result
+            elif _share_memory(self.tracer.values[other], value) and _is_read_after(other, node):
+                self.offenders.append(f"{label}: changes in place what '{name}' is a view of")
 
 
-def _enclosing(node: fx.Node) -> str:
-    stack = node.meta.get("nn_module_stack") or {}
-    path = list(stack)[-1] if stack else ""
-    return f"in '{path}', " if path else ""
+def _nodes(node: fx.Node) -> list[fx.Node]:
+    """The nodes among the arguments, in order, repetitions kept."""
+    found: list[fx.Node] = []
+    fx.node.map_arg((node.args, node.kwargs), lambda a: found.append(a) or a)  # type: ignore[func-returns-value]
+    return found
 
 
-def _not_one_chain(
-    output: fx.Node, layers: list[CapturedLayer], value_of: dict[fx.Node, str], already_refused: bool
-) -> list[str]:
-    """Objections to anything but layer after layer; left out where other offenders explain it."""
-    if already_refused:
-        return []
-    previous = INPUT
-    for layer in layers:
-        if layer.inputs != (previous,):
-            reads = " and ".join(map(repr, layer.inputs)) or "nothing"
-            return [f"'{layer.path}': reads {reads}, not '{previous}' alone, the layer before it"]
-        previous = layer.path
-    result = output.args[0]
-    if not isinstance(result, fx.Node) or value_of.get(result) != previous:
-        return [f"the output: must be the value of the last layer, '{previous}'"]
-    return []
+def _changes_its_operand(node: fx.Node, root: nn.Module) -> bool:
+    if node.op == "call_module":
+        module = root
+        for name in str(node.target).split(".")[1:]:
+            module = getattr(module, name)
+        return bool(getattr(module, "inplace", False)) and not isinstance(
+            module, nn.modules.dropout._DropoutNd
+        )
+    name = node.target if isinstance(node.target, str) else node.target.__name__
+    in_place = name in ("iadd", "setitem") or (name.endswith("_") and not name.endswith("__"))
+    return in_place or bool(node.kwargs.get("inplace", False))
 
 
-def _objections(module: nn.Module) -> list[str]:
-    """Why a module cannot be treated exactly; empty where it can."""
-    if type(module) not in SUPPORTED:
-        return ["is not one of the supported layers"]
-    why: list[str] = []
-    match module:
-        case nn.Conv2d():
-            if module.padding_mode != "zeros":
-                why.append(f"padding_mode must be 'zeros', got '{module.padding_mode}'")
-            if resolved_padding(module) is None:
-                why.append("padding='same' with an even kernel pads unevenly; pad by numbers")
-        case nn.MaxPool2d():
-            if module.return_indices:
-                why.append("return_indices must be False")
-            if pair(module.dilation) != (1, 1):
-                why.append(f"dilation must be 1, got {module.dilation}")
-        case nn.AvgPool2d():
-            if module.divisor_override is not None:
-                why.append(f"divisor_override must be None, got {module.divisor_override}")
-        case nn.Flatten():
-            if (module.start_dim, module.end_dim) != (1, -1):
-                why.append(f"must flatten from dimension 1 to -1, got {module.start_dim} to {module.end_dim}")
-    for name, parameter in module.named_parameters():
-        bad = int((~torch.isfinite(parameter)).sum())
-        if bad:
-            why.append(f"{bad} of {parameter.numel()} values of its {name} are NaN or infinite")
-    return why
+def _share_memory(one: Any, other: Any) -> bool:
+    both = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return both and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
-def resolved_padding(conv: nn.Conv2d) -> tuple[int, int] | None:
-    """Padding as numbers, or None where 'same' would pad unevenly."""
-    if conv.padding == "valid":
-        return (0, 0)
-    if conv.padding == "same":
-        total = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
-        return None if any(t % 2 for t in total) else (total[0] // 2, total[1] // 2)
-    return pair(conv.padding)  # type: ignore[arg-type]
+def _is_read_after(value: fx.Node, node: fx.Node) -> bool:
+    return any(user > node for user in value.users)
+
+
+def _reshaped(shape: tuple[int, ...], made: Any, otherwise: str | None) -> tuple[nn.Module, ...]:
+    """Flatten, or nothing, by what became of the shape; raises `Refusal` with `otherwise`."""
+    after = tuple(made.shape) if isinstance(made, Tensor) else ()
+    sequence, flat_map = (shape[:2] + shape[3:], (*shape[:2], 1, *shape[2:]))
+    if after == shape or (len(shape) == 4 and shape[2] == 1 and after == sequence):
+        return ()
+    if len(shape) == 3 and after == flat_map:
+        return ()
+    if len(shape) > 2 and after == (shape[0], prod(shape[1:])):
+        return (nn.Flatten(),)
+    raise Refusal(
+        otherwise or f"turns shape {shape} into {after}; only flattening to (count, features) is exact"
+    )
+
+
+def _verify(model: nn.Module, layers: tuple[CapturedLayer, ...], images: Tensor, expected: Any) -> None:
+    """What was captured must compute what the model does: a trace does not see hooks, say."""
+    training = {module: module.training for layer in layers for module in layer.module.modules()}
+    try:
+        for module in training:
+            module.eval()
+        found = run(layers, images)
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+    tolerance = 1e-3 if images.dtype in (torch.float32, torch.float64) else 0.05
+    scale = float(expected.abs().max().clamp(min=1e-30))
+    if found.numel() != expected.numel() or not torch.allclose(
+        found.reshape(expected.shape), expected, rtol=0, atol=tolerance * scale, equal_nan=True
+    ):
+        raise _refused(
+            model,
+            [
+                "the model itself: what was captured gives other numbers than the model does; its forward "
+                "does something that a trace does not see, such as a hook, or a change of its own state"
+            ],
+        )
+
+
+def _objections_to_softmax(layers: tuple[CapturedLayer, ...]) -> list[str]:
+    """What of them does not stand at the end, a sentence each."""
+    return [
+        f"{layer.label}: is not exact on integers; only at the end, where it is dropped"
+        for layer in layers[:-1]
+        if isinstance(layer.module, nn.Softmax | nn.LogSoftmax)
+    ]
+
+
+def _finished(layers: tuple[CapturedLayer, ...]) -> Captured:
+    last = layers[-1]
+    layers = fold_zero_pads(fold_batch_norms(layers))
+    if not isinstance(last.module, nn.Softmax | nn.LogSoftmax):
+        return Captured(layers)
+    kind = "softmax" if isinstance(last.module, nn.Softmax) else "log-softmax"
+    note = (
+        f"the {kind} at the end ('{last.path}') is left out: it changes no decision, and the outputs are the "
+        "logits before it"
+    )
+    return Captured(layers[:-1], (note,))

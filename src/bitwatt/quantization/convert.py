@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bitwatt.errors import RequestError
-from bitwatt.formats import Binary, Format, Precision, Ternary, parse_precision
+from bitwatt.formats import Precision, parse_precision
+from bitwatt.quantization.assembly import assemble, default_granularity
 from bitwatt.quantization.calibration import calibrate
-from bitwatt.quantization.capture import CapturedLayer, capture, resolved_padding
-from bitwatt.quantization.input_stage import InputQuantizer
-from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
-from bitwatt.quantization.network import Node, QuantizedNetwork
-from bitwatt.quantization.pooling import QuantizedAvgPool2d
+from bitwatt.quantization.capture import capture
+from bitwatt.quantization.network import QuantizedNetwork
+
+__all__ = ["GRANULARITIES", "Images", "default_granularity", "quantize"]
 
 GRANULARITIES = ("tensor", "channel")
 
@@ -33,34 +35,36 @@ def quantize(
     *,
     calibration: Images | Tensor,
     granularity: str | None = None,
+    layers: Mapping[str, str | Precision] | None = None,
 ) -> QuantizedNetwork:
     """A new module that computes `model` with weights and activations on the grids of `precision`.
 
-    model: made of Conv2d, Linear, ReLU, MaxPool2d, AvgPool2d, Flatten, Dropout, Identity in one chain; it is
-    left as it is. calibration: images, on which radix points are chosen (labels are not looked at).
-    granularity: one weight exponent a "tensor" or an output "channel"; by default per channel for binary and
-    ternary weights, whose scale is all the magnitude they have, and per tensor otherwise.
+    model: any module whose forward is made of what docs/networks.md lists, as modules, functions or methods;
+    it is left as it is. Batch normalisation goes into the layer before it, with its running statistics.
+    calibration: images, on which radix points are chosen (labels are not looked at). granularity: one weight
+    exponent a "tensor" or an output "channel"; by default per channel for binary and ternary weights, whose
+    scale is all the magnitude they have, and per tensor otherwise. layers: precisions of single layers, by a
+    pattern on their path, as in {"stem.*": "fixed8"}; "input" is the images'. A layer's precision is that of
+    its weights and of the activations that leave it; of several patterns that match, the last one counts.
 
-    Raises `UnsupportedError` for a model that cannot be computed exactly, with all reasons at once;
-    `RequestError` for an unknown precision or granularity, or calibration images that are none or not finite.
+    Warns of what was left out: a softmax at the end. Raises `UnsupportedError` for a model that cannot be
+    computed exactly, with all reasons at once; `RequestError` for an unknown precision or granularity, a
+    pattern that matches no layer, or calibration images that are none or not finite.
     """
     wanted = parse_precision(precision) if isinstance(precision, str) else precision
-    layers = capture(model)
-    chosen = granularity if granularity is not None else default_granularity(wanted.weights)
-    if chosen not in GRANULARITIES:
-        raise RequestError(f"granularity must be one of {', '.join(GRANULARITIES)}; got '{chosen}'")
+    if granularity is not None and granularity not in GRANULARITIES:
+        raise RequestError(f"granularity must be one of {', '.join(GRANULARITIES)}; got '{granularity}'")
     images = calibration if isinstance(calibration, Tensor) else calibration.images
     _require_images(images)
-    network = _build(layers, wanted, chosen)
+    example = images[:2] if len(images) > 1 else torch.cat([images, images])  # two tell the count from others
+    captured = capture(model, example)
+    network = assemble(captured, wanted, granularity, layers)
+    for note in network.notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
     network.to(next(model.parameters()).device)
     network.train(model.training)
     calibrate(network, images)
     return network
-
-
-def default_granularity(weights: Format) -> str:
-    """How many scales a weight tensor gets where nobody says."""
-    return "channel" if isinstance(weights, Binary | Ternary) else "tensor"
 
 
 def _require_images(images: Tensor) -> None:
@@ -75,84 +79,3 @@ def _require_images(images: Tensor) -> None:
     bad = int((~torch.isfinite(images)).flatten(1).any(dim=1).sum())
     if bad:
         raise RequestError(f"calibration: {bad} of {images.shape[0]} images hold NaN or infinite values")
-
-
-def _build(layers: tuple[CapturedLayer, ...], precision: Precision, granularity: str) -> QuantizedNetwork:
-    grid = precision.activations
-    last = _last_with_sums(layers)
-    nodes: list[Node] = []
-    modules: dict[str, nn.Module] = {}
-    renamed: dict[str, str] = {}  # value that a layer swallowed -> that layer
-    taken = 0
-    for position, layer in enumerate(layers):
-        inputs = tuple(renamed.get(name, name) for name in layer.inputs)
-        if position < taken:
-            renamed[layer.path] = inputs[0]
-            continue
-        source = layer.module
-        if isinstance(source, nn.Conv2d | nn.Linear):
-            relu, pool, taken = _absorbed(layers, position + 1)
-            output = None if position == last else grid
-            modules[layer.path] = _weighted(source, precision.weights, output, granularity, relu, pool)
-        elif isinstance(source, nn.AvgPool2d):
-            modules[layer.path] = QuantizedAvgPool2d(source, grid)
-        else:
-            modules[layer.path] = _copy(source)
-        nodes.append(Node(layer.path, inputs))
-    return QuantizedNetwork(precision, InputQuantizer(grid), tuple(nodes), modules)
-
-
-def _weighted(
-    source: nn.Conv2d | nn.Linear,
-    weights: Format,
-    output: Format | None,
-    granularity: str,
-    relu: bool,
-    pool: nn.MaxPool2d | None,
-) -> nn.Module:
-    if isinstance(source, nn.Linear):
-        return QuantizedLinear(source, weights, output, granularity=granularity, relu=relu, pool=pool)
-    padding = resolved_padding(source)
-    if padding is None:
-        raise ValueError("capture refuses uneven padding")
-    return QuantizedConv2d(
-        source, weights, output, padding=padding, granularity=granularity, relu=relu, pool=pool
-    )
-
-
-def _last_with_sums(layers: tuple[CapturedLayer, ...]) -> int | None:
-    """Position of the layer whose sums are the logits; None where something that needs a grid follows it."""
-    for position in reversed(range(len(layers))):
-        if isinstance(layers[position].module, nn.Conv2d | nn.Linear):
-            return position
-        if not isinstance(layers[position].module, nn.Flatten | nn.Dropout):
-            return None
-    return None
-
-
-def _absorbed(layers: tuple[CapturedLayer, ...], start: int) -> tuple[bool, nn.MaxPool2d | None, int]:
-    """ReLU and one max pooling from `start` on, in either order, and where what follows them begins."""
-    relu, pool = False, None
-    for position in range(start, len(layers)):
-        module = layers[position].module
-        if isinstance(module, nn.ReLU):
-            relu = True
-        elif isinstance(module, nn.MaxPool2d) and pool is None:
-            pool = nn.MaxPool2d(module.kernel_size, module.stride, module.padding, ceil_mode=module.ceil_mode)
-        else:
-            return relu, pool, position
-    return relu, pool, len(layers)
-
-
-def _copy(source: nn.Module) -> nn.Module:
-    match source:
-        case nn.ReLU():
-            return nn.ReLU()
-        case nn.MaxPool2d():
-            return nn.MaxPool2d(source.kernel_size, source.stride, source.padding, ceil_mode=source.ceil_mode)
-        case nn.Flatten():
-            return nn.Flatten()
-        case nn.Dropout():
-            return nn.Dropout(source.p)
-        case _:
-            raise ValueError(f"capture lets no {type(source).__name__} through")

@@ -66,6 +66,7 @@ class _Weighted(nn.Module):
     output_format: None where the sums themselves leave (the logits); output_exponent is then 0: real units.
     relu, pool: a ReLU and a max pooling that followed in the model. Both commute with rounding, so the sums
     are pooled first (fewer of them to round).
+    residual: a second value is added to the sums, before they are rounded; residual_exponent is its own.
     round_weight, round_output: how both are rounded *while training*; training methods put others in their
     place. Evaluation always rounds to nearest.
     """
@@ -75,6 +76,7 @@ class _Weighted(nn.Module):
     weight_exponent: Tensor
     input_exponent: Tensor
     output_exponent: Tensor
+    residual_exponent: Tensor
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class _Weighted(nn.Module):
         granularity: str,
         relu: bool,
         pool: nn.MaxPool2d | None,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.weight = _shadow(source.weight)
@@ -101,6 +104,9 @@ class _Weighted(nn.Module):
         self.register_buffer("weight_exponent", torch.zeros(outputs, dtype=torch.int32, device=device))
         self.register_buffer("input_exponent", torch.tensor(0, dtype=torch.int32, device=device))
         self.register_buffer("output_exponent", torch.tensor(0, dtype=torch.int32, device=device))
+        self.residual = residual
+        if residual:
+            self.register_buffer("residual_exponent", torch.tensor(0, dtype=torch.int32, device=device))
         # Made of the tensors whose state is kept beside them; see `_state`.
         self._cached_scales: tuple[tuple[int, ...], _Scales] | None = None
         self._cached_operands: tuple[tuple[int, ...], Operands] | None = None
@@ -194,7 +200,10 @@ class _Weighted(nn.Module):
         bias = None if self.bias is None else round_bias(self.bias, by.bias_inward, by.bias_outward)
         return weight, bias
 
-    def _leave(self, sums: Tensor) -> Tensor:
+    def _leave(self, sums: Tensor, residual: Tensor | None = None) -> Tensor:
+        if residual is not None:
+            by = 2.0 ** (int(self.residual_exponent) - int(self.output_exponent))
+            sums = torch.add(sums, residual, alpha=by)
         if self.pool is not None:
             sums = cast(Tensor, self.pool(sums))
         if self.output_format is None:
@@ -231,24 +240,36 @@ class QuantizedConv2d(_Weighted):
         granularity: str,
         relu: bool,
         pool: nn.MaxPool2d | None,
+        residual: bool = False,
     ) -> None:
-        super().__init__(source, weight_format, output_format, granularity=granularity, relu=relu, pool=pool)
+        super().__init__(
+            source, weight_format, output_format,
+            granularity=granularity, relu=relu, pool=pool, residual=residual,
+        )  # fmt: skip
         self.stride = cast(Pair, source.stride)
         self.padding = padding
         self.dilation = cast(Pair, source.dilation)
         self.groups = source.groups
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Input's integers (count, channels, height, width) to the output's."""
+        reach = [d * (k - 1) for d, k in zip(self.dilation, source.kernel_size, strict=True)]
+        self.pads_first = any(p > r for p, r in zip(padding, reach, strict=True))
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Input's integers (count, channels, height, width) to the output's; a residual has its shape."""
         weight, bias = self._operands()
-        sums = functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        return self._leave(sums)
+        padding = self.padding
+        if self.pads_first:
+            # oneDNN 3.12 may read astray where a window lies in the padding alone; padded first it does not.
+            (top, left), padding = padding, (0, 0)
+            x = functional.pad(x, [left, left, top, top])
+        sums = functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+        return self._leave(sums, residual)
 
 
 class QuantizedLinear(_Weighted):
     """`torch.nn.Linear`, then rounding and ReLU. See this file's docstring."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Input's integers (count, inputs) to the output's."""
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Input's integers (count, inputs) to the output's; a residual has its shape."""
         weight, bias = self._operands()
-        return self._leave(functional.linear(x, weight, bias))
+        return self._leave(functional.linear(x, weight, bias), residual)

@@ -5,7 +5,6 @@ Each rule takes the module and the shape that it reads, (count, channels, ...), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 from math import frexp
 
@@ -30,12 +29,14 @@ def convert(module: nn.Module, shape: Shape) -> tuple[nn.Module, ...]:
     """
     if type(module) not in KINDS:
         raise Refusal(_SPECIAL.get(type(module).__name__, "is not one of the supported layers"))
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise Refusal("has hooks, as pruning and weight normalisation put there; remove them first")
     return _convert(module, shape)
 
 
 @singledispatch
 def _convert(module: nn.Module, shape: Shape) -> tuple[nn.Module, ...]:
-    return (module,)  # ReLU, ReLU6, Hardsigmoid, Hardswish: elementwise, without options
+    return (type(module)(),)  # ReLU, Hardsigmoid, Hardswish: elementwise, without options but `inplace`
 
 
 @_convert.register
@@ -56,7 +57,7 @@ def _(module: nn.Dropout1d | nn.Dropout2d, shape: Shape) -> tuple[nn.Module, ...
 
 @_convert.register
 def _(module: nn.Hardtanh, shape: Shape) -> tuple[nn.Module, ...]:
-    return (nn.Hardtanh(module.min_val, module.max_val),)
+    return (nn.Hardtanh(float(module.min_val), float(module.max_val)),)
 
 
 @_convert.register
@@ -213,7 +214,8 @@ def _(module: nn.Module, shape: Shape) -> tuple[nn.Module, ...]:
     window = tuple(h // m for h, m in zip(have, made, strict=True))
     kernel = window if axes == 2 else (1, *window)
     maximum = isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d)
-    return (nn.MaxPool2d(kernel) if maximum else nn.AvgPool2d(kernel),)
+    pool = nn.MaxPool2d if maximum else nn.AvgPool2d
+    return (pool(pair(kernel), pair(kernel), (0, 0)),)
 
 
 @_convert.register
@@ -285,8 +287,6 @@ _SPECIAL: dict[str, str] = {
         "is not exact on integers; use ReLU, ReLU6, LeakyReLU, Hardsigmoid or Hardswish",
     ),
 }
-
-Rule = Callable[..., nn.Module]
 
 
 def is_finite(module: nn.Module) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bitwatt.formats import Precision
-from bitwatt.quantization.capture import INPUT
+from bitwatt.quantization.captured import INPUT, as_maps
 from bitwatt.quantization.input_stage import InputQuantizer
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 
@@ -21,7 +21,7 @@ QuantizedLayer = QuantizedConv2d | QuantizedLinear
 class Node:
     """One step: the layer's path in the user's model, and the names of the values it reads.
 
-    A value is named after the layer that makes it; `capture.INPUT` is the quantised image.
+    A value is named after the layer that makes it; `captured.INPUT` is the quantised image.
     """
 
     name: str
@@ -32,9 +32,11 @@ class QuantizedNetwork(nn.Module):
     """A network on the grids of a precision. Made by `quantize`; called as the model it was made from.
 
     layers: the user's module tree again, so that `q.layers.get_submodule(path)` finds a layer under the path
-    it has in the user's model. Besides `QuantizedConv2d`, `QuantizedLinear` and `QuantizedAvgPool2d` there
-    are plain ReLU, MaxPool2d, Flatten and Dropout, which are exact on integers as they are (ReLU and
-    MaxPool2d right behind a layer with weights are part of that layer instead).
+    it has in the user's model. Besides the `Quantized...` layers there are plain ReLU, MaxPool2d, Flatten,
+    Dropout, ZeroPad2d and `Concat`, which are exact on integers as they are (ReLU and MaxPool2d right behind
+    a layer with weights, and an addition to its sums, are part of that layer instead).
+    precision: what holds where `layer_precisions`, by path, says nothing else. notes: what a user should know
+    that `quantize` did, a sentence each.
 
     forward: images, float (count, ...) -> logits, float32 in real units (count, classes).
     """
@@ -47,9 +49,14 @@ class QuantizedNetwork(nn.Module):
         input_quantizer: InputQuantizer,
         nodes: tuple[Node, ...],
         layers: dict[str, nn.Module],
+        *,
+        layer_precisions: dict[str, Precision] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.precision = precision
+        self.layer_precisions = layer_precisions or {}
+        self.notes = notes
         self.input_quantizer = input_quantizer
         self.nodes = nodes
         self.layers = nn.Module()
@@ -71,7 +78,13 @@ class QuantizedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the images, in real units."""
-        values = {INPUT: cast(Tensor, self.input_quantizer(images))}
+        if torch.is_grad_enabled():
+            return self._run(images)
+        with torch.backends.nnpack.flags(enabled=False):  # its convolution may be Winograd's, which rounds
+            return self._run(images)
+
+    def _run(self, images: Tensor) -> Tensor:
+        values = {INPUT: cast(Tensor, self.input_quantizer(as_maps(images)))}
         readers = [name for node in self.nodes for name in node.inputs]
         for node in self.nodes:
             operands = [values[name] for name in node.inputs]

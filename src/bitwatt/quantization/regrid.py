@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bitwatt.formats import Precision
+from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import QuantizedNetwork
 from bitwatt.quantization.pooling import QuantizedAvgPool2d
@@ -14,11 +15,13 @@ def set_precision(network: QuantizedNetwork, precision: Precision) -> None:
     The exponents are still those of the grids before: `calibration.calibrate` fits them, or a state_dict
     that was taken at this precision brings them back.
     """
-    network.precision = precision
+    network.precision, network.layer_precisions = precision, {}
     network.input_quantizer.format = precision.activations
     for node in network.nodes:
         layer = network.layer(node.name)
-        if isinstance(layer, QuantizedConv2d | QuantizedLinear):
+        if isinstance(
+            layer, QuantizedConv2d | QuantizedLinear | QuantizedAdd | QuantizedClip | QuantizedTable
+        ):
             layer.set_formats(precision.weights, precision.activations)
         elif isinstance(layer, QuantizedAvgPool2d):
             layer.format = precision.activations

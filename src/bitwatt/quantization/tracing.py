@@ -3,12 +3,13 @@
 Traced by `torch.fx` rather than `torch.export`. fx leaves a layer whole (its path, its options, its module),
 which is what errors, per-layer precisions and state dictionaries are called by, where export gives ATen
 calls; it goes on after what it cannot trace, so that all offenders can be named at once; and it takes
-milliseconds. What export does better is done here too: the example runs beside the trace, so that shapes are
-plain numbers (`x.view(x.size(0), -1)`, `if x.shape[2] > 1`), while control flow on the data itself is refused.
+milliseconds. What export does better is done here too: the example runs beside the trace, so that shapes
+are plain numbers (`x.view(x.size(0), -1)`, `if x.shape[2] > 1`), while control flow on the data is refused.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -57,7 +58,9 @@ class Valued(fx.Proxy):
 
     def size(self, *dimension: int) -> Any:
         """Lengths of all dimensions, or of one."""
-        return self.value.size(*dimension) if isinstance(self.value, Tensor) else self._call("size", dimension)
+        return (
+            self.value.size(*dimension) if isinstance(self.value, Tensor) else self._call("size", dimension)
+        )
 
     def dim(self) -> Any:
         """Number of dimensions."""
@@ -103,7 +106,7 @@ class Tracer(fx.Tracer):
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *others: Any, **named: Any) -> Any:
         """The proxy, with the value that it stands for."""
         made = super().create_proxy(kind, target, args, kwargs, *others, **named)
-        self.scopes[made.node] = relative(self.scope.module_path)
+        self.scopes[made.node] = relative(target if kind == "call_module" else self.scope.module_path)
         if isinstance(made, Valued):
             made.value = self.values[made.node] = self._value(made.node, kind, target, args, kwargs)
         return made
@@ -131,8 +134,6 @@ class Tracer(fx.Tracer):
     def _value(self, node: fx.Node, kind: str, target: Any, args: Any, kwargs: Any) -> Any:
         if kind == "placeholder":
             return self.example
-        if kind == "get_attr":
-            return _attribute(self.root, target)
         if kind == "output":
             return None
         given, named = (fx.node.map_aggregate(part, _plain) for part in (args, kwargs))
@@ -143,6 +144,8 @@ class Tracer(fx.Tracer):
         self.running = True
         try:
             match kind:
+                case "get_attr":
+                    return _attribute(self.root, target)
                 case "call_function":
                     return target(*given, **named)
                 case "call_method":
@@ -165,7 +168,8 @@ def trace(model: nn.Module, example: Tensor) -> tuple[fx.Graph, Tracer]:
     training = {module: module.training for module in model.modules()}
     try:
         model.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers that are refused here with a reason
             return tracer.trace(OneInput(model)), tracer
     finally:
         for module, mode in training.items():
