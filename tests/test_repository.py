@@ -49,9 +49,9 @@ def test_locks_hold_all_that_is_declared():
         return names - {"bitwatt"}
 
     extras = project["optional-dependencies"]
-    assert set(extras) == {"synthesis", "ray", "onnx", "dev"}
+    assert set(extras) == {"synthesis", "postgres", "ray", "onnx", "dev"}
     assert declared(project["dependencies"]) <= locked("requirements.lock").keys()
-    for extra in ("dev", "synthesis", "onnx"):
+    for extra in ("dev", "synthesis", "onnx", "postgres"):
         assert declared(extras[extra]) <= locked("requirements-dev.lock").keys()
 
 

@@ -6,9 +6,11 @@ or taken from another stage changes the result. Nothing here loads torch: worker
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -126,3 +128,28 @@ def slow_work(task: Task, report: Report) -> Outcome:
     report(Started(task.stage.label, 1, 0))
     while True:
         time.sleep(60)
+
+
+def full_disk_work(task: Task, report: Report) -> Outcome:
+    """As `chain_work`, but there is no room for anything of fixed8."""
+    if isinstance(task.stage, PointStage) and task.stage.precision == "fixed8":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "checkpoint")
+    return chain_work(task, report)
+
+
+def hungry_work(task: Task, report: Report) -> Outcome:
+    """As `chain_work`, but fixed8 and fixed4 ask for more memory than their process may have."""
+    precision = task.stage.precision if isinstance(task.stage, PointStage) else None
+    if precision in ("fixed8", "fixed4"):
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, before[1]))
+        try:
+            if precision == "fixed8":
+                bytearray(16 << 30)
+            else:
+                import torch
+
+                torch.empty(16 << 30, dtype=torch.uint8)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+    return chain_work(task, report)
