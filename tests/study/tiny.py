@@ -45,3 +45,13 @@ def wide_network(seed: int) -> nn.Module:
 
 def no_network(seed: int) -> str:
     return "a network"
+
+
+def sized_network(seed: int, width: float = 1.0, depth: int = 1) -> nn.Module:
+    channels = max(1, round(4 * width))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = [nn.Conv2d(1, channels, 3, padding=1), nn.ReLU()]
+        for _ in range(depth - 1):
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
+        return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * channels, 4))

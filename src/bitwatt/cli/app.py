@@ -22,6 +22,7 @@ from bitwatt.cli import (
     lower,
     report,
     rtl,
+    search,
     study,
     tile,
     train,
@@ -39,7 +40,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, train, lower, evaluate, cost, tile, cosim, rtl, characterize, report, formats, doctor):
+for verb in (
+    study,
+    search,
+    train,
+    lower,
+    evaluate,
+    cost,
+    tile,
+    cosim,
+    rtl,
+    characterize,
+    report,
+    formats,
+    doctor,
+):
     verb.add_to(app)
 
 

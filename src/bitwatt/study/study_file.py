@@ -38,7 +38,7 @@ def read_study_file(path: str | Path) -> tuple[StudyPlan, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"cannot read the study file '{path}': {error}") from None
     tables = document.pop("study", None)
-    source = _Source(path, text)
+    source = Source(path, text)
     if tables is None:
         return (_plan(document, source, None),)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -51,7 +51,7 @@ def read_study_file(path: str | Path) -> tuple[StudyPlan, ...]:
     return plans
 
 
-class _Source:
+class Source:
     """The text of the file, to find the line that a key is on."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -99,7 +99,7 @@ def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> StudyPlan:
+def _plan(document: Mapping[str, Any], source: Source, study: int | None) -> StudyPlan:
     values = dict(document)
     # One network is the usual case, and reads better in the singular.
     if "network" in values and "networks" not in values:
@@ -132,7 +132,7 @@ def _plan(document: Mapping[str, Any], source: _Source, study: int | None) -> St
         raise RequestError(f"{source.at(keys, study)}: {text}") from None
 
 
-def _check_tile(table: Any, source: _Source, study: int | None) -> None:
+def _check_tile(table: Any, source: Source, study: int | None) -> None:
     _check_keys(table, tuple(TilePlan.model_fields), ("tile",), source, study)
     try:
         TilePlan(**table).tile("float32")
@@ -147,7 +147,7 @@ def _check_tile(table: Any, source: _Source, study: int | None) -> None:
         raise RequestError(f"{source.at(('tile', key), study)}: {error}") from None
 
 
-def _methods(table: Any, source: _Source, study: int | None) -> dict[str, Any]:
+def _methods(table: Any, source: Source, study: int | None) -> dict[str, Any]:
     """What each `[methods.NAME]` changes, and each `[methods.NAME.PRECISION]`."""
     if not isinstance(table, dict) or not all(isinstance(changes, dict) for changes in table.values()):
         where = source.at(("methods",), study)
@@ -160,14 +160,14 @@ def _methods(table: Any, source: _Source, study: int | None) -> dict[str, Any]:
 
 
 def _recipe_table(
-    where: tuple[str, ...], table: Any, source: _Source, study: int | None
+    where: tuple[str, ...], table: Any, source: Source, study: int | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `[where]` changes of the default recipes, and what `[where.PRECISION]` changes of single ones."""
     if not isinstance(table, dict):
         name = ".".join(where)
         raise RequestError(f"{source.at(where, study)}: {name} must be a table [{name}], got {table!r}")
     own = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    _check_recipe(own, where, source, study)
+    check_recipe(own, where, source, study)
     special: dict[str, Any] = {}
     for precision, changes in table.items():
         if not isinstance(changes, dict):
@@ -177,14 +177,15 @@ def _recipe_table(
             canonical = str(parse_precision(precision))
         except RequestError as error:
             raise RequestError(f"{source.at(path, study)}: {error}") from None
-        _check_recipe(changes, path, source, study)
+        check_recipe(changes, path, source, study)
         special[canonical] = changes
     return own, special
 
 
-def _check_recipe(
-    changes: Mapping[str, Any], where: tuple[str, ...], source: _Source, study: int | None
+def check_recipe(
+    changes: Mapping[str, Any], where: tuple[str, ...], source: Source, study: int | None
 ) -> None:
+    """Look at what the table at `where` changes of a recipe. Raises `RequestError` with the line."""
     known = tuple(field.name for field in fields(Recipe) if field.name != "seed")  # seeds are the study's
     if "seed" in changes:
         line = source.at((*where, "seed"), study)
@@ -205,7 +206,7 @@ def _check_recipe(
 
 
 def _check_keys(
-    table: Any, known: tuple[str, ...], where: tuple[str, ...], source: _Source, study: int | None
+    table: Any, known: tuple[str, ...], where: tuple[str, ...], source: Source, study: int | None
 ) -> None:
     if not isinstance(table, dict):
         raise RequestError(f"{source.at(where, study)}: '{where[-1]}' must be a table, got {table!r}")
