@@ -31,8 +31,11 @@ def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=PLAN.name, storage=url).trials
 
 
-def test_results_are_the_same_on_one_and_two_workers(undisturbed: Path, tmp_path: Path) -> None:
-    run_engine(tmp_path, workers=2)
+@pytest.mark.parametrize("workers", [2, 4])
+def test_results_do_not_depend_on_the_number_of_workers(
+    undisturbed: Path, tmp_path: Path, workers: int
+) -> None:
+    run_engine(tmp_path, workers=workers)
     assert results_in(tmp_path) == results_in(undisturbed)
 
 

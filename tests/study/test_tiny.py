@@ -76,8 +76,11 @@ def test_the_kept_program_gives_the_reported_accuracy(studied: Path, tmp_path: P
     assert (found, len(programs)) == (3, 4)
 
 
-def test_again_elsewhere_on_two_workers_the_bytes_are_the_same(studied: Path, tmp_path: Path) -> None:
-    run_study(PLAN, tmp_path, workers=2)
+@pytest.mark.parametrize("workers", [2, 4])
+def test_again_elsewhere_on_more_workers_the_bytes_are_the_same(
+    studied: Path, tmp_path: Path, workers: int
+) -> None:
+    run_study(PLAN, tmp_path, workers=workers)
     assert (tmp_path / "results.json").read_bytes() == (studied / "results.json").read_bytes()
 
 

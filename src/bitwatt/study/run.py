@@ -21,6 +21,7 @@ from bitwatt.study.plan import StudyPlan
 from bitwatt.study.pool import Pool, Workers
 from bitwatt.study.preflight import check_plan
 from bitwatt.study.results import Results, write_results
+from bitwatt.study.spaced import Spaced
 from bitwatt.study.work import do_stage
 from bitwatt.study.worker import Work
 
@@ -53,7 +54,7 @@ def run_study(
     workers: processes, by default one a core; the results do not depend on it. ray: address of a Ray cluster
     to work on instead, `auto` for the one that this machine is part of, `local` for one of its own. storage:
     an SQLAlchemy URL, by default SQLite in the folder. data_dir: where downloaded data lies. listen: told of
-    all that happens. show: given the results so far, at the start and after each point. work: how a stage is
+    all that happens. show: given the results so far, at the start and as points end. work: how a stage is
     done.
 
     Leaves `results.json`, `study.db`, `artifacts/`, `events.jsonl` and the workers' logs in the folder, and
@@ -87,12 +88,14 @@ def run_study(
         )
         execution = Execution(stages, store, tell)
 
-        def keep_results() -> Results:
+        def keep_results(_: object = None) -> Results:
             results = collect(plan, checked.data, stages, store, execution.failures)
             write_results(results, folder / RESULTS_NAME)
             if show is not None:
                 show(results)
             return results
+
+        keep_now_and_then = Spaced(keep_results)
 
         pool: Workers
         if cluster is not None:
@@ -101,9 +104,10 @@ def run_study(
             pool = Pool(min(workers or available_cores(), execution.left), work, folder / "logs")
         try:
             keep_results()
-            execution.run(pool, keep_results)
+            execution.run(pool, lambda: keep_now_and_then(None))
             results = keep_results()
         except KeyboardInterrupt:
+            keep_results()
             done = sum(point.digest in execution.finished for point in stages.points)
             raise Interrupted(
                 f"stopped; {done} of {len(stages.points)} points are finished and kept in '{folder}', and "

@@ -6,7 +6,10 @@ A float stage is an attribute of Optuna's study, a point a trial (values: accura
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +22,9 @@ from bitwatt.study.storage_errors import Patience
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
+
+_SECONDS_KEPT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Store:
         """Seconds an epoch took, by `rate_key`: what the time left is reckoned from."""
         self._points: dict[str, Kept] = {}
         self._programs: dict[str, Kept] = {}
-        self._running: dict[str, int] = {}
+        self._running: dict[str, Trial] = {}
+        self._seconds_kept = -math.inf  # when they were last written
         self._is_whole: dict[str, bool] = {}  # by artifact, so that each is read once
         for trial in trials:
             self._remember(trial)
@@ -67,13 +73,13 @@ class Store:
         self._release()
 
     def _remember(self, trial: FrozenTrial) -> None:
-        from optuna.trial import TrialState
+        from optuna.trial import Trial, TrialState
 
         digest = trial.user_attrs.get("digest")
         if digest is None or trial.state == TrialState.FAIL:
             return
         if trial.state == TrialState.RUNNING:
-            self._running[digest] = trial.number
+            self._running[digest] = Trial(self._study, trial._trial_id)
         if "result" not in trial.user_attrs:
             return
         kept = _kept(trial.user_attrs["result"])
@@ -138,22 +144,23 @@ class Store:
                 "training_digest": stage.training_digest,
             },
         )
-        self._running[stage.digest] = self._ask(lambda: self._open_trial(stage.digest, trial))
+        attempts = itertools.count()
+        self._running[stage.digest] = self._ask(
+            lambda: self._open_trial(stage.digest, trial, is_first=next(attempts) == 0)
+        )
 
-    def _open_trial(self, digest: str, trial: FrozenTrial) -> int:
-        """The number of the open trial of a point, added unless an answer that was lost said that it is."""
-        from optuna.trial import TrialState
+    def _open_trial(self, digest: str, template: FrozenTrial, is_first: bool) -> Trial:
+        """The open trial of a point. After the first attempt it may be there: only the answer was lost."""
+        from optuna.trial import Trial, TrialState
 
-        def number() -> int | None:
-            found = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            return next((t.number for t in found if t.user_attrs.get("digest") == digest), None)
+        def opened() -> Iterator[Trial]:
+            for trial in reversed(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))):
+                if trial.user_attrs.get("digest") == digest:
+                    yield Trial(self._study, trial._trial_id)
 
-        if (found := number()) is None:
-            self._study.add_trial(trial)
-            found = number()
-        if found is None:
-            raise RuntimeError(f"the study lost the trial of {digest}")
-        return found
+        if is_first or next(opened(), None) is None:
+            self._study.add_trial(template)
+        return next(opened())
 
     def finish(self, stage: Stage, record: Mapping[str, Any], content: bytes, seconds: float) -> Kept:
         """Keep a finished stage: what it found, and the bytes of its weights or program."""
@@ -165,16 +172,16 @@ class Store:
             self._ask(lambda: self._study.set_user_attr(f"float:{stage.digest}", as_json))
             self._floats[stage.digest] = kept
         else:
-            number = self._running[stage.digest]
-            self._ask(lambda: self._set_trial_attrs(number, seconds=round(seconds, 3), result=as_json))
+            trial = self._running[stage.digest]
+            self._ask(lambda: _set_attributes(trial, seconds=round(seconds, 3), result=as_json))
             self._complete(stage.digest, kept)
             self._programs[stage.training_digest] = kept
         return kept
 
     def _complete(self, digest: str, kept: Kept) -> None:
         values = [kept.record["accuracy"], kept.record["energy_j"]]
-        number = self._running[digest]
-        self._ask(lambda: self._study.tell(number, values, skip_if_finished=True))
+        trial = self._running[digest]
+        self._ask(lambda: self._study.tell(trial, values, skip_if_finished=True))
         del self._running[digest]
         self._points[digest] = kept
 
@@ -192,34 +199,30 @@ class Store:
     def _close(self, digest: str, **attributes: object) -> None:
         from optuna.trial import TrialState
 
-        number = self._running.pop(digest)
-        self._ask(lambda: self._set_trial_attrs(number, **attributes))
-        self._ask(lambda: self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True))
+        trial = self._running.pop(digest)
+        self._ask(lambda: _set_attributes(trial, **attributes))
+        self._ask(lambda: self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True))
 
     def keep_seconds(self, key: str, seconds: float) -> None:
-        """Remember what an epoch took."""
+        """Remember what an epoch took, for the next run too: written now and then, as writes take time."""
         self.seconds[key] = seconds
-        self._ask(lambda: self._study.set_user_attr("epoch_seconds", self.seconds))
+        if time.monotonic() - self._seconds_kept >= _SECONDS_KEPT_EVERY_S:
+            self._ask(lambda: self._study.set_user_attr("epoch_seconds", self.seconds))
+            self._seconds_kept = time.monotonic()
 
     def _upload(self, stage: Stage, name: str, content: bytes) -> str:
         from optuna.artifacts import upload_artifact
 
-        owner = self._study if isinstance(stage, FloatStage) else self._trial(self._running[stage.digest])
+        owner = self._study if isinstance(stage, FloatStage) else self._running[stage.digest]
         with TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_bytes(content)
             return upload_artifact(artifact_store=self.artifacts, file_path=str(path), study_or_trial=owner)
 
-    def _trial(self, number: int) -> Any:
-        from optuna.trial import Trial
 
-        trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id
-        return Trial(self._study, trial_id)
-
-    def _set_trial_attrs(self, number: int, **attributes: object) -> None:
-        trial = self._trial(number)
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
+def _set_attributes(trial: Trial, **attributes: object) -> None:
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
 
 
 def _kept(value: Mapping[str, Any]) -> Kept:
