@@ -93,12 +93,14 @@ def _range_after(op: ops.Op, sources: list[tuple[Range, ...]], program: Program)
         case ops.Conv2d() | ops.Linear():
             return tuple(partial_sums(op.weight, op.bias, source[0]))
         case ops.Requantize():
-            shifts = spread(op.shift, program.types[op.name].shape[0])
+            channels = program.types[op.name].shape[0]
+            shifts = spread(op.shift, channels)
+            ranges = source if len(source) == channels else source * channels
             return (
                 hull(
                     [
                         Range(nearest_integer(r.low, s, op.format), nearest_integer(r.high, s, op.format))
-                        for r, s in zip(source, shifts, strict=True)
+                        for r, s in zip(ranges, shifts, strict=True)
                     ]
                 ),
             )
