@@ -73,6 +73,9 @@ def study(
         ProgressMode,
         typer.Option("--progress", help="On stderr; auto: bars on a terminal, else lines. json: JSON lines."),
     ] = ProgressMode.AUTO,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is left to do, and how long it will take.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a network at every precision, run each as an exact program, cost each on the tile.
@@ -102,6 +105,12 @@ def study(
                 tile={"preset": preset},
             ),
         )
+    if dry_run:
+        from bitwatt.cli.study_left import show_left
+
+        folders = [(plan, _folder(plan, out, len(plans))) for plan in plans]
+        show_left(folders, workers, storage, data_dir, json)
+        return
     from bitwatt.study import run_study
 
     runs = partial(run_study, workers=workers, ray=ray, storage=storage, data_dir=data_dir)

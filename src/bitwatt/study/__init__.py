@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bitwatt.study.events import Event, Listener
+    from bitwatt.study.left import study_left
     from bitwatt.study.plan import StudyPlan
     from bitwatt.study.results import Results
     from bitwatt.study.run import Interrupted, PointsFailed, run_study
@@ -26,6 +27,7 @@ __all__ = [
     "TilePlan",
     "read_study_file",
     "run_study",
+    "study_left",
 ]
 
 _HOME = {
@@ -38,6 +40,7 @@ _HOME = {
     "TilePlan": "tile_plan",
     "read_study_file": "study_file",
     "run_study": "run",
+    "study_left": "left",
 }
 
 

@@ -47,23 +47,25 @@ class Execution:
         """Stages that are neither finished nor failed."""
         return len(self._left())
 
+    def planned(self) -> Planned:
+        """What there is to do and what is done, before any work starts."""
+        left = self._left()
+        points = [stage.digest for stage in self._stages if isinstance(stage, PointStage)]
+        return Planned(
+            stages=len(left) + self._already,
+            finished=self._already,
+            epochs_left=sum(self._epochs(stage) for stage in left),
+            points=len(points),
+            finished_points=len(self.finished.intersection(points)),
+        )
+
     def run(self, workers: Workers, point_kept: Callable[[], object]) -> None:
         """Do all that is left; `point_kept` is called after each point.
 
         Raises `BitwattError` for what would fail every stage, such as a full disk.
         """
-        left = self._left()
-        points = [stage.digest for stage in self._stages if isinstance(stage, PointStage)]
-        self._tell(
-            Planned(
-                stages=len(left) + self._already,
-                finished=self._already,
-                epochs_left=sum(self._epochs(stage) for stage in left),
-                points=len(points),
-                finished_points=len(self.finished.intersection(points)),
-            )
-        )
-        self._tell_time_left(workers.limit)
+        self._tell(self.planned())
+        self._tell(self.time_left(workers.limit))
         with workers as pool:
             while True:
                 for stage in self._ready():
@@ -76,7 +78,7 @@ class Execution:
                     self._handle(task.stage, message)
                     if isinstance(message, Outcome) and isinstance(task.stage, PointStage):
                         point_kept()
-                    self._tell_time_left(pool.limit)
+                    self._tell(self.time_left(pool.limit))
 
     def _left(self) -> list[Stage]:
         return [s for s in self._stages if s.digest not in self.finished and s.digest not in self.failures]
@@ -144,7 +146,8 @@ class Execution:
                     self._store.begin(point)
                     self._fail(point, f"{stage.label} failed, which it starts from", "")
 
-    def _tell_time_left(self, workers: int) -> None:
+    def time_left(self, workers: int) -> TimeLeft:
+        """How long that many processes will take."""
         left = [
             Left(
                 stage.digest,
@@ -155,7 +158,7 @@ class Execution:
             )
             for stage in self._left()
         ]
-        self._tell(TimeLeft(seconds_left(left, self._store.seconds, workers)))
+        return TimeLeft(seconds_left(left, self._store.seconds, workers))
 
 
 def _rate_key(stage: Stage) -> str:
