@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench lock clean
+.PHONY: help demo test check format docs bench results lock clean
 
 help:
 	@echo "make demo    train LeNet at the seven precisions and write runs/demo/report.html"
 	@echo "make test    linters, types, layers and the whole test suite"
 	@echo "make check   linters, types and layers alone;  make format mends the layout"
 	@echo "make docs    the documentation;  make bench  the benchmarks"
+	@echo "make results the published study and the comparison of training methods: goes on where it stopped"
 	@echo "make lock    the lock files again, at the newest versions allowed;  make clean"
 
 demo: $(VENV)/run.stamp
@@ -35,6 +36,15 @@ docs: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# Says what is left and how long it takes, does it, keeps what is published. Data that is not there is downloaded.
+results: $(VENV)/run.stamp
+	$(BIN)/bitwatt study studies/paper.toml --out runs/paper --dry-run
+	$(BIN)/bitwatt study studies/paper.toml --out runs/paper
+	$(BIN)/python scripts/keep_results.py runs/paper
+	$(BIN)/bitwatt study studies/methods-lenet.toml --out runs/methods-lenet
+	$(BIN)/bitwatt study studies/methods-alex.toml --out runs/methods-alex
+	$(BIN)/python docs/methods.py runs/methods-lenet runs/methods-alex
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "bitwatt needs Python 3.11 or newer; '$(PYTHON)' is not on the PATH. Say which: make PYTHON=/path/to/python3.11" >&2; exit 2; }

@@ -5,5 +5,6 @@ Nothing else in bitwatt knows these: any module of the supported layers is treat
 
 from bitwatt.networks.catalogue import create, info, names
 from bitwatt.networks.info import NetworkInfo
+from bitwatt.networks.pretrained import pretrained, pretrained_names
 
-__all__ = ["NetworkInfo", "create", "info", "names"]
+__all__ = ["NetworkInfo", "create", "info", "names", "pretrained", "pretrained_names"]
