@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,7 @@ def logits(program: Program, images: ArrayLike) -> NDArray[np.float64]:
 
 def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
     """Every value of the program but the images, by name, as integers (accumulators too)."""
-    values: dict[str, Integers] = {INPUT: np.asarray(images, dtype=np.float64)}
+    values: dict[str, Integers] = {INPUT: as_maps(program, np.asarray(images, dtype=np.float64))}
     for op in program.ops:
         source = values[op.inputs[0]]
         match op:
@@ -66,6 +67,11 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
                 values[op.name] = pad(op, source)
     del values[INPUT]
     return values
+
+
+def as_maps(program: Program, images: NDArray[Any]) -> NDArray[Any]:
+    """Sequences (count, channels, length) as maps of height 1, where the program reads maps."""
+    return images[:, :, None] if images.ndim == 3 and len(program.input_shape) == 3 else images
 
 
 def quantize(op: ops.Quantize, reals: NDArray[np.float64]) -> Integers:

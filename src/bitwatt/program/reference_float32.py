@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitwatt.program import ops
 from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
-from bitwatt.program.reference import flatten, pad, padded, pooled_shape, windows
+from bitwatt.program.reference import as_maps, flatten, pad, padded, pooled_shape, windows
 
 Floats = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
     """Every value of the program but the images, by name."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        values: dict[str, Floats] = {INPUT: np.asarray(images)}
+        values: dict[str, Floats] = {INPUT: as_maps(program, np.asarray(images))}
         for op in program.ops:
             source = values[op.inputs[0]]
             match op:

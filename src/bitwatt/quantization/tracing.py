@@ -66,6 +66,14 @@ class Valued(fx.Proxy):
         """Number of dimensions."""
         return self._known("ndim")
 
+    def is_contiguous(self, *options: Any, **named: Any) -> Any:
+        """Whether its elements lie in order."""
+        return self.value.is_contiguous(*options, **named)
+
+    def is_floating_point(self) -> Any:
+        """Whether its elements are floating point."""
+        return self.value.is_floating_point()
+
     def numel(self) -> Any:
         """Number of elements."""
         return self.value.numel() if isinstance(self.value, Tensor) else self._call("numel", ())
