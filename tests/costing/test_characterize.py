@@ -13,10 +13,11 @@ from bitwatt.costing.characterize import characterize_technology
 from bitwatt.costing.tile_cost import tile_cost
 from bitwatt.errors import DataError, RequestError
 from bitwatt.hardware.tile import Tile
+from bitwatt.technology import synthesis
 from bitwatt.technology.liberty import read_libraries
 from bitwatt.technology.liberty_syntax import without_comments
 from bitwatt.technology.technology import Technology
-from bitwatt.technology.toolchain import liberty_path
+from bitwatt.technology.toolchain import liberty_path, yosys_version
 
 SMALL = Tile("fixed3", neurons=2, synapses=2, rows=4, fan_in=8)
 
@@ -95,21 +96,64 @@ def test_from_the_command_line_to_a_tile(cells, fresh_cache, tmp_path, capsys) -
     assert "run `bitwatt characterize` for this tile" in capsys.readouterr().err
 
 
+UNITS = 'time_unit : "1ns"; voltage_unit : "1V"; leakage_power_unit : "1nW"; nom_voltage : 1.1;'
+LOAD = "capacitive_load_unit (1, ff);"
+REGISTER = 'cell (DFF) { area : 1; ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; } }'
+INVERTER = 'cell (INV) { area : 1; pin (A) { direction : input; } pin (Z) { function : "!A"; } }'
+
+
 @pytest.mark.eda
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('library (x) { time_unit : "1ns";', "is truncated"),
-        ("module x; endmodule", "is not a liberty file"),
+        ("library (x) { " + UNITS + LOAD + REGISTER + " cell (INV) { area",
+         "{path} is truncated: it ends inside library(x) > cell(INV); get the whole file again"),
+        ("module x; endmodule",
+         "{path} is not liberty: line 1: expected a group or an attribute, got 'module x; endmodule'"),
+        ("", "{path} is not liberty: expected one group 'library', found 0"),
+        ("library (x) {" + UNITS + LOAD + INVERTER + "}",
+         "{path} has no flip-flop (a cell with an 'ff' group); registers cannot be mapped to it"),
+        ("library (x) {" + UNITS + LOAD + REGISTER + "}",
+         "{path} has no inverter (a cell of one input whose function is its inverse); logic cannot be mapped "
+         "to it"),
+        ("library (x) {" + UNITS + REGISTER + INVERTER + "}",
+         "{path}: 'capacitive_load_unit' is needed, such as (1, pf); the file has none"),
+        ("library (x) {" + UNITS.replace("1ns", "fast") + LOAD + REGISTER + INVERTER + "}",
+         "{path}: 'time_unit' is needed, such as \"1ns\"; got 'fast'"),
+        ("library (x) {" + UNITS + LOAD + REGISTER + INVERTER.replace("area : 1", "area : big") + "}",
+         "{path}: cell INV: 'area' must be a number, got 'big'"),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_is_no_library_leaves_nothing_behind(
     fresh_cache, tmp_path, text, message, capsys
 ) -> None:
-    path, out = tmp_path / "x.lib", tmp_path / "out.json"
+    path, out = tmp_path / "x45.lib", tmp_path / "out.json"
     path.write_text(text)
     assert run(["characterize", "--liberty", str(path), "--out", str(out)]) == 1
-    assert str(path) in capsys.readouterr().err
+    assert capsys.readouterr().err == f"bitwatt: {message.format(path=path)}\n"
+    assert not out.exists()
+    assert not list(fresh_cache.rglob("*.gz"))
+
+
+@pytest.mark.eda
+def test_abc_that_crashes_is_reported_and_nothing_kept(
+    cells, fresh_cache, tmp_path, monkeypatch, capsys
+) -> None:
+    """As ASAP7's CCS libraries make it: exit status 139, which yosys reports and fails."""
+    says = "ABC: read_lib: 100 cells\nERROR: ABC: execution of command failed: return code 139."
+    monkeypatch.setattr(synthesis, "_RUN_SCRIPT", f"print({says!r}); raise SystemExit(1)")
+    out = tmp_path / "out.json"
+    arguments = ["--precisions", "binary", "--preset", "modern", "--workers", "1", "--out", str(out)]
+    assert run(["characterize", "--liberty", str(cells), *arguments]) == 1
+    told, _, failure = capsys.readouterr().err.partition("bitwatt: ")
+    assert "to synthesise, the others are in" in " ".join(told.split())
+    first, *last = failure.splitlines()
+    assert first.startswith("synthesis of '")
+    assert first.endswith(
+        f" with NangateOpenCellLibrary: abc, which pyosys {yosys_version()} runs, failed (exit status 139); "
+        "its last lines:"
+    )
+    assert last == says.splitlines()
     assert not out.exists()
     assert not list(fresh_cache.rglob("*.gz"))
 

@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,49 @@ def test_what_is_wrong_with_a_file_is_named(tiny_text, change, message):
     with pytest.raises(DataError) as caught:
         parse_liberty(change(tiny_text), "tiny.lib")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("area : 1.5", "area : large"), "tiny.lib: cell INV: 'area' must be a number, got 'large'"),
+        (("area : 2;", "area : 2..0;"), "tiny.lib: cell NAND2: 'area' must be a number, got '2..0'"),
+        (("value : 3", "values : 3"), "tiny.lib: cell INV: 'value' is needed; the file has none"),
+        (("capacitance : 0.5", "capacitance : x"),
+         "tiny.lib: cell DFF pin CK: 'capacitance' must be a number, got 'x'"),
+        (("pin (Z)", "pin ()"),
+         "tiny.lib: cell INV: a group 'pin' without a name; get the whole file again"),
+        (("cell (DFF)", "cell ()"), "tiny.lib: a group 'cell' without a name; get the whole file again"),
+        (("ff (IQ, IQN)", "ff (IQ)"), "cell DFF: its 'ff' group needs two names, got ('IQ',)"),
+        (("(10, ff)", "(ten, ff)"), "tiny.lib: 'capacitive_load_unit' must be a number, got 'ten'"),
+        (("nom_voltage : 2.0", "nom_voltage : low"), "tiny.lib: 'nom_voltage' must be a number, got 'low'"),
+        (('values ("7")', 'values ("7.7.7")'),
+         "tiny.lib: cell INV pin Z: 'values' must be a number, got '7.7.7'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_number_or_a_name_is_named(tiny_text, change, message):
+    assert change[0] in tiny_text
+    with pytest.raises(DataError) as caught:
+        _read_whole(tiny_text.replace(*change, 1))
+    assert str(caught.value) == message
+
+
+def test_whatever_word_is_damaged_is_no_traceback(tiny_text):
+    """Every word and mark of the file in turn: left out, and replaced in several ways."""
+    refused = 0
+    for word in re.finditer(r'[\w.]+|"[^"]*"|[(){};:,]', tiny_text):
+        for instead in ("", "zz", '""', "-1", "{"):
+            try:
+                _read_whole(tiny_text[: word.start()] + instead + tiny_text[word.end() :])
+            except DataError:
+                refused += 1
+    assert refused > 1000
+
+
+def _read_whole(text):
+    library = parse_liberty(text, "tiny.lib")
+    for name in library.cell_names:
+        library.cell(name)
 
 
 def test_gzip_is_read_and_a_damaged_one_is_refused(tiny_text, tmp_path):

@@ -7,6 +7,7 @@ power. Energies are in capacitive_load_unit x voltage_unit^2, the guide's rule a
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,13 @@ from bitwatt.errors import DataError, unknown_name
 from bitwatt.technology.boolean import parse_expression
 from bitwatt.technology.cells import Cell
 from bitwatt.technology.liberty_cells import CellContext, read_cell
-from bitwatt.technology.liberty_syntax import Group, parse_groups, read_liberty_text, without_comments
+from bitwatt.technology.liberty_syntax import (
+    Group,
+    as_number,
+    parse_groups,
+    read_liberty_text,
+    without_comments,
+)
 
 _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 
@@ -135,13 +142,13 @@ def parse_liberty(text: str, source: str) -> Library:
         inverter=_smallest_inverter(group.each("cell"), source),
         default_wire_load=group.attributes.get("default_wire_load"),
         text=text,
-        _cells={cell.args[0]: cell for cell in group.each("cell")},
-        _wire_loads={w.args[0]: w for w in group.each("wire_load")},
+        _cells={cell.name(source): cell for cell in group.each("cell")},
+        _wire_loads={w.name(source): w for w in group.each("wire_load")},
         _context=CellContext(
             source=source,
             templates={t.args[0]: t for t in group.groups if t.kind.endswith("template") and t.args},
-            default_leakage=float(group.attributes.get("default_cell_leakage_power", 0.0)),
-            default_capacitance=float(group.attributes.get("default_input_pin_cap", 0.0)),
+            default_leakage=group.number("default_cell_leakage_power", source, 0.0),
+            default_capacitance=group.number("default_input_pin_cap", source, 0.0),
         ),
     )
 
@@ -161,7 +168,10 @@ def _smallest_inverter(cells: list[Group], source: str) -> str:
             f"{source} has no inverter (a cell of one input whose function is its inverse); logic cannot "
             "be mapped to it"
         )
-    return min(inverters, key=lambda cell: float(cell.attributes.get("area", "inf"))).args[0]
+    smallest = min(
+        inverters, key=lambda cell: cell.number("area", f"{source}: cell {cell.name(source)}", math.inf)
+    )
+    return smallest.name(source)
 
 
 def _is_inverter(cell: Group) -> bool:
@@ -180,7 +190,7 @@ def _unit(group: Group, name: str, symbol: str, source: str) -> float:
     if match is None:
         got = f"got '{text}'" if text else "the file has none"
         raise DataError(f"{source}: '{name}' is needed, such as \"1n{symbol}\"; {got}")
-    return float(match[1]) * _PREFIX[match[2].lower()]
+    return as_number(match[1], f"{source}: '{name}'") * _PREFIX[match[2].lower()]
 
 
 def _capacitance_unit(group: Group, source: str) -> float:
@@ -189,33 +199,38 @@ def _capacitance_unit(group: Group, source: str) -> float:
     if match is None:
         got = f"got ({', '.join(arguments)})" if any(arguments) else "the file has none"
         raise DataError(f"{source}: 'capacitive_load_unit' is needed, such as (1, pf); {got}")
-    return float(arguments[0]) * _PREFIX[match[1]]
+    return as_number(arguments[0], f"{source}: 'capacitive_load_unit'") * _PREFIX[match[1]]
 
 
 def _nominal_voltage(group: Group, source: str) -> float:
     wanted = group.attributes.get("default_operating_conditions")
     for conditions in group.each("operating_conditions"):
-        if conditions.args[0] == wanted and "voltage" in conditions.attributes:
-            return float(conditions.attributes["voltage"])
+        if conditions.args[:1] == (wanted,) and "voltage" in conditions.attributes:
+            return conditions.number("voltage", source)
     if "nom_voltage" not in group.attributes:
         raise DataError(
             f"{source}: 'nom_voltage' is needed to turn capacitance into energy; the file has none"
         )
-    return float(group.attributes["nom_voltage"])
+    return group.number("nom_voltage", source)
 
 
 def _wire_capacitance(model: Group, fanout: int) -> float:
     """Length of the wire by fan-out (between the table's points on a line, beyond it `slope` a pin), times
     capacitance a length.
     """
-    lengths = sorted((int(pair[0]), float(pair[1])) for pair in model.arguments("fanout_length"))
+    where = f"wire_load {model.args[0]}"
+    lengths = sorted(
+        (int(as_number(pair[0], where)), as_number(pair[1], where))
+        for pair in model.arguments("fanout_length")
+        if len(pair) == 2
+    )
     if not lengths or fanout <= 0:
         return 0.0
     largest, longest = lengths[-1]
     if fanout >= largest:
-        length = longest + float(model.attributes.get("slope", 0.0)) * (fanout - largest)
+        length = longest + model.number("slope", where, 0.0) * (fanout - largest)
     else:
         points = [(0, 0.0), *lengths]
         (x0, y0), (x1, y1) = next((a, b) for a, b in pairwise(points) if b[0] >= fanout)
         length = y0 + (y1 - y0) * (fanout - x0) / (x1 - x0)
-    return length * float(model.attributes.get("capacitance", 0.0))
+    return length * model.number("capacitance", where, 0.0)

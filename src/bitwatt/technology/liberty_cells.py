@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bitwatt.errors import DataError
 from bitwatt.technology.boolean import Expression, parse_expression
 from bitwatt.technology.cells import Cell, ClockGate, FlipFlop, LeakageState, Pin, PowerArc, TimingArc
-from bitwatt.technology.liberty_syntax import Group
+from bitwatt.technology.liberty_syntax import Group, as_number
 from bitwatt.technology.lookup import LookupTable, lookup_table
 
 _NUMBER = re.compile(r"[-+0-9.eE]+")
@@ -43,21 +43,22 @@ def read_cell(group: Group, context: CellContext) -> Cell:
 
     Raises `DataError` naming the file, the cell and the pin for what is missing or malformed.
     """
-    name = group.args[0]
+    name = group.name(context.source)
+    where = f"{context.source}: cell {name}"
     if "area" not in group.attributes:
-        raise DataError(f"{context.source}: cell {name} has no area")
+        raise DataError(f"{where} has no area")
     pins = {
-        pin.args[0]: _read_pin(pin, f"{context.source}: cell {name} pin {pin.args[0]}", context)
+        pin.name(where): _read_pin(pin, f"{where} pin {pin.name(where)}", context)
         for pin in group.each("pin")
     }
     states = tuple(
-        LeakageState(_expression(state, "when"), float(state.attributes["value"]))
+        LeakageState(_expression(state, "when"), state.number("value", where))
         for state in group.each("leakage_power")
     )
-    default = float(group.attributes.get("cell_leakage_power", context.default_leakage))
+    default = group.number("cell_leakage_power", where, context.default_leakage)
     return Cell(
         name=name,
-        area=float(group.attributes["area"]),
+        area=group.number("area", where),
         leakage=default,
         leakage_states=states,
         pins={pin: record for pin, record in pins.items() if record.direction != "internal"},
@@ -70,6 +71,8 @@ def read_cell(group: Group, context: CellContext) -> Cell:
 def _read_flip_flop(group: Group) -> FlipFlop | None:
     for ff in group.each("ff"):
         clocked_on, next_state = _expression(ff, "clocked_on"), _expression(ff, "next_state")
+        if len(ff.args) < 2:
+            raise DataError(f"cell {group.args[0]}: its 'ff' group needs two names, got {ff.args}")
         if clocked_on is None or next_state is None:
             raise DataError(f"cell {group.args[0]}: its 'ff' group needs both clocked_on and next_state")
         return FlipFlop(
@@ -102,15 +105,14 @@ def _read_clock_gate(group: Group) -> ClockGate | None:
 
 def _read_pin(group: Group, where: str, context: CellContext) -> Pin:
     attributes = group.attributes
-    maximum = attributes.get("max_capacitance")
-    capacitance = attributes.get("capacitance", context.default_capacitance)
+    capacitance = group.number("capacitance", where, context.default_capacitance)
     return Pin(
         name=group.args[0],
         direction=attributes.get("direction", "internal"),
         function=_expression(group, "function"),
-        rise_capacitance=float(attributes.get("rise_capacitance", capacitance)),
-        fall_capacitance=float(attributes.get("fall_capacitance", capacitance)),
-        max_capacitance=float(maximum) if maximum is not None else None,
+        rise_capacitance=group.number("rise_capacitance", where, capacitance),
+        fall_capacitance=group.number("fall_capacitance", where, capacitance),
+        max_capacitance=group.number("max_capacitance", where) if "max_capacitance" in attributes else None,
         is_clock=group.flag("clock") or group.flag("clock_gate_clock_pin"),
         power_arcs=tuple(_read_power_arc(arc, where, context) for arc in group.each("internal_power")),
         timing_arcs=tuple(_read_timing_arc(arc, where, context) for arc in group.each("timing")),
@@ -144,13 +146,14 @@ def _read_table(group: Group, where: str, context: CellContext) -> LookupTable:
     shape = template.attributes if template is not None else {}
     variables = tuple(shape[f"variable_{n}"] for n in "123" if f"variable_{n}" in shape)
     axes = tuple(
-        _calls_numbers(group, f"index_{n}") or _calls_numbers(template, f"index_{n}")
+        _calls_numbers(group, f"index_{n}", where) or _calls_numbers(template, f"index_{n}", where)
         for n in "123"[: len(variables)]
     )
-    return lookup_table(f"{where}: {group.kind}", variables, axes, _calls_numbers(group, "values"))
+    return lookup_table(f"{where}: {group.kind}", variables, axes, _calls_numbers(group, "values", where))
 
 
-def _calls_numbers(group: Group | None, name: str) -> tuple[float, ...]:
+def _calls_numbers(group: Group | None, name: str, where: str) -> tuple[float, ...]:
     """The numbers in a complex attribute's arguments; () where it is absent."""
     calls = group.calls if group is not None else []
-    return next((tuple(map(float, _NUMBER.findall(text))) for call, text in calls if call == name), ())
+    text = next((text for call, text in calls if call == name), "")
+    return tuple(as_number(word, f"{where}: '{name}'") for word in _NUMBER.findall(text))

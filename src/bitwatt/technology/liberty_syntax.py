@@ -52,9 +52,32 @@ class Group:
         """The arguments of each use of a complex attribute such as `capacitive_load_unit (1, ff)`."""
         return [split_arguments(text) for call, text in self.calls if call == name]
 
+    def name(self, where: str) -> str:
+        """The group's first argument. Raises `DataError`, beginning with `where`, where it has none."""
+        if not self.args:
+            raise DataError(f"{where}: a group '{self.kind}' without a name; get the whole file again")
+        return self.args[0]
+
+    def number(self, name: str, where: str, default: float | None = None) -> float:
+        """A simple attribute as a number, or `default`. Raises `DataError`, beginning with `where`."""
+        text = self.attributes.get(name)
+        if text is None and default is not None:
+            return default
+        if text is None:
+            raise DataError(f"{where}: '{name}' is needed; the file has none")
+        return as_number(text, f"{where}: '{name}'")
+
     def flag(self, name: str) -> bool:
         """Whether a boolean attribute is present and true."""
         return self.attributes.get(name, "false").strip().lower() == "true"
+
+
+def as_number(text: str, what: str) -> float:
+    """`text` as a number; raises `DataError`, beginning with `what`, where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{what} must be a number, got '{text}'") from None
 
 
 def split_arguments(text: str) -> tuple[str, ...]:
