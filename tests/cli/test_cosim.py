@@ -4,22 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
-import bitwatt as bw
 from bitwatt.cli.app import run
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 10))
-    data = bw.datasets.load("mnist-small")
-    quantised = bw.quantize(net, "fixed4", calibration=data.calibration)
-    path = tmp_path / "small.bitwatt"
-    bw.lower(quantised.eval(), example=data.test.images[:1], network="small").save(path)
-    return path
 
 
 def test_the_rtl_agrees(program: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
-import bitwatt as bw
 from bitwatt.cli.app import run
 
 pytestmark = [
@@ -19,17 +16,6 @@ pytestmark = [
     ),
 ]
 SHAPE = ["--neurons", "2", "--synapses", "4", "--rows", "8"]
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 10))
-    data = bw.datasets.load("mnist-small")
-    quantised = bw.quantize(net, "fixed4", calibration=data.calibration)
-    path = tmp_path / "small.bitwatt"
-    bw.lower(quantised.eval(), example=data.test.images[:1], network="small").save(path)
-    return path
 
 
 def test_a_tile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +84,12 @@ def test_what_is_refused(program: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "did you mean 'fixed8'" in refused(capsys, "--precision", "fxed8", "--out", out)
     assert f"{tmp_path} is there and not empty" in refused(
         capsys, "--precision", "fixed8", "--out", str(tmp_path)
+    )
+    assert "tile: synapses must be a whole number from 1 to 256, got 0" in refused(
+        capsys, "--program", str(program), "--synapses", "0", "--out", out
+    )
+    assert "tile: rows must be even, since SRAM buffers are two banks that take turns, got 7" in refused(
+        capsys, "--precision", "fixed8", "--rows", "7", "--out", out
     )
     assert "tile: neurons must be a whole number from 1 to 256, got 0" in refused(
         capsys, "--precision", "fixed8", "--neurons", "0", "--out", out

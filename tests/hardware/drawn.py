@@ -69,6 +69,48 @@ class Drawing:
         self.weighted(ops.Conv2d, weight, shifts, **fields)
         self.requantize(shifts)
 
+    def exponent(self, name):
+        (exponent,) = self.program().types[name].exponent
+        return exponent
+
+    def with_residual(self, other, outputs, kernel, offset, **fields):
+        """A convolution to whose sums `other` is added; its unit is 2**offset of the result's."""
+        source = self.ops[-1].name
+        weight = self.weights(outputs, self.shape[0] // fields.get("groups", 1), *kernel)
+        if self.precision.is_float:
+            self.weighted(ops.Conv2d, weight, (0,), **fields)
+            return self.add(ops.Add, other=other)
+        shifts = self.shifts(outputs, weight[0].size)
+        residual = self.exponent(other)
+        made = residual - offset
+        sums = tuple(made - shift for shift in shifts)
+        self.add(
+            ops.Conv2d, weight=weight, bias=self.bias(outputs), weight_format=self.precision.weights,
+            weight_exponent=tuple(exponent - self.exponent(source) for exponent in sums), **fields,
+        )  # fmt: skip
+        self.added(other, residual, made, sums)
+
+    def plus(self, other, offset):
+        """The sum of the last value and another; the last one's unit is 2**offset of the result's."""
+        if self.precision.is_float:
+            return self.add(ops.Add, other=other)
+        exponent = self.exponent(self.ops[-1].name)
+        self.added(other, self.exponent(other), exponent - offset, (exponent,))
+
+    def added(self, other, residual, made, sums):
+        """Addition of what has the exponent `residual` to sums, and requantising to the exponent `made`."""
+        self.add(ops.Add, other=other)
+        self.requantize(tuple(made - min(exponent, residual) for exponent in sums))
+
+    def clip(self):
+        if self.precision.is_float:
+            low, high = sorted(np.float32(self.rng.normal(size=2)).tolist())
+        else:
+            format_ = self.precision.activations
+            ends = self.rng.normal(size=2) * format_.largest / 3
+            low, high = sorted(map(int, format_.integers(format_.encode(ends))))
+        return self.add(ops.Clip, low=low, high=high)
+
     def connected(self, outputs, shifts):
         if len(self.shape) > 1:
             self.add(ops.Flatten)
@@ -131,4 +173,37 @@ def draw_connected(rng, precision):
     if rng.random() < 0.5:
         drawing.hidden(int(rng.integers(1, 12)))
     drawing.logits(int(rng.integers(1, 9)))
+    return drawing
+
+
+def draw_residual(rng, precision):
+    """A convolution to which a residual is added, with any bounds and pooling; or a sum of activations."""
+    groups = int(rng.choice([1, 1, 2]))
+    channels = groups * int(rng.integers(1, 4))
+    height, width = (int(n) for n in rng.integers(3, 6, 2))
+    drawing = Drawing(rng, precision, (channels, height, width))
+    drawing.convolution(channels, (1, 1))
+    shortcut = drawing.ops[-1].name
+    if rng.random() < 0.5:
+        drawing.add(ops.Relu)
+    drawing.with_residual(shortcut, channels, (3, 3), int(rng.integers(-8, 8)), padding=(1, 1), groups=groups)
+    if rng.random() < 0.5:
+        drawing.add(ops.Relu)
+    if rng.random() < 0.5:
+        drawing.clip()
+    kind = rng.choice(["none", "max", "mean"])
+    if kind != "none":
+        kernel = tuple(int(rng.integers(1, 3)) for _ in "hw")
+        drawing.add(ops.MaxPool2d if kind == "max" else ops.AvgPool2d, kernel=kernel, stride=kernel)
+        return drawing
+    # A sum of activations: how far apart their units are depends on what was drawn before.
+    apart = (
+        0
+        if drawing.precision.is_float
+        else drawing.exponent(shortcut) - drawing.exponent(drawing.ops[-1].name)
+    )
+    offset = int(rng.integers(max(-8 - apart, -9), min(7 - apart, 4) + 1))
+    drawing.plus(shortcut, offset)
+    if rng.random() < 0.5:
+        drawing.clip()
     return drawing

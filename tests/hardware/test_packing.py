@@ -5,9 +5,9 @@ import pytest
 from drawn import Drawing
 
 from bitwatt.errors import RequestError
-from bitwatt.hardware.packing import descriptor_word, input_stream, layer_streams, output_values
+from bitwatt.hardware.packing import descriptor_word, image_streams, layer_streams, output_values
 from bitwatt.hardware.passes import compile_passes
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR
+from bitwatt.hardware.rtl.layout import layer_descriptor
 from bitwatt.hardware.streams import pack
 from bitwatt.hardware.tile import Tile
 from bitwatt.program import ops
@@ -20,7 +20,7 @@ def test_a_descriptor_is_read_back_field_by_field():
     drawing.add(ops.Relu)
     drawing.add(ops.AvgPool2d, kernel=(2, 2), stride=(2, 2))
     step = compile_passes(drawing.program(), Tile("fixed8", neurons=4, synapses=4, rows=8))[0]
-    view = LAYER_DESCRIPTOR.from_bits(descriptor_word(step))
+    view = layer_descriptor(step.tile).from_bits(descriptor_word(step))
     for name, value in step.descriptor.items():
         if name != "loops":
             assert view[name] == value, name
@@ -53,7 +53,7 @@ def test_a_row_of_parameters_is_its_biases_and_then_its_shifts():
     word = int.from_bytes(row.tobytes(), "little")
     bits = 18  # of an accumulator for 4 products of 15 bits and a sign
     assert word == 5 | (2**bits - 7) << bits | 3 << 2 * bits | 4 << 2 * bits + 6
-    assert input_stream(step, np.array([1, -1])).rows.tolist() == [[1, 255]]
+    assert image_streams(step, np.array([1, -1]))["bin_rows"].rows.tolist() == [[1, 255]]
 
 
 def test_a_layer_beyond_the_counters_is_refused():

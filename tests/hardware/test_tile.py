@@ -42,6 +42,11 @@ def test_presets(name):
         ({"rows": 1}, "tile: rows must be a whole number from 2 to 65536, got 1"),
         ({"rows": 2.5}, "tile: rows must be a whole number from 2 to 65536, got 2.5"),
         ({"neurons": True}, "tile: neurons must be a whole number from 1 to 256, got True"),
+        (
+            {"rows": 63},
+            "tile: rows must be even, since SRAM buffers are two banks that take turns, got 63; take another "
+            "number, or buffers='flops'",
+        ),
         ({"fan_in": 0}, "tile: fan_in must be a whole number from 1 to 16777216, got 0"),
         ({"clock_hz": 1}, "tile: clock_hz must be from 1e3 to 1e11 Hz, got 1"),
         ({"buffers": "dram"}, "unknown kind of buffers 'dram'; did you mean 'sram'? Allowed: flops, sram"),

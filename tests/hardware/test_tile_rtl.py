@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawn import Drawing, draw_connected, draw_convolution
+from drawn import Drawing, draw_connected, draw_convolution, draw_residual
 
 from bitwatt.hardware.cosim import equal_bits
-from bitwatt.hardware.packing import STREAMS
+from bitwatt.hardware.packing import input_streams
 from bitwatt.hardware.passes import compile_passes
 from bitwatt.hardware.simulate import TileSimulation, accesses
 from bitwatt.hardware.tile import Tile
@@ -28,8 +28,9 @@ TILES = [
 TILE_IDS = [tile[0] for tile in TILES]
 
 
-def simulation(precision, neurons, synapses, rows, fan_in=128):
-    tile = Tile(precision, neurons=neurons, synapses=synapses, rows=rows, fan_in=fan_in)
+def simulation(precision, neurons, synapses, rows, fan_in=128, **options):
+    options.setdefault("buffers", "flops" if rows % 2 else "sram")
+    tile = Tile(precision, neurons=neurons, synapses=synapses, rows=rows, fan_in=fan_in, **options)
     return tile, TileSimulation(tile)
 
 
@@ -38,7 +39,8 @@ def check(program, images, tile, simulator, **options):
     values = (reference_float32 if program.is_float else reference).trace(program, images)
     runs = []
     for step in compile_passes(program, tile):
-        made = simulator.run(step, values[step.step.input], **options)
+        added = None if step.step.residual is None else values[step.step.residual]
+        made = simulator.run(step, values[step.step.input], added, **options)
         for run, wanted in zip(made, values[step.step.output], strict=True):
             assert equal_bits(run.result, wanted).all(), step.plan.work.name
             if not options:  # streams of one row a cycle
@@ -62,13 +64,23 @@ def test_drawn_layers(tile):
         )
 
 
+@pytest.mark.parametrize("tile", TILES, ids=TILE_IDS)
+def test_residuals_and_bounds(tile):
+    """Residuals of every alignment, bounds, and plain layers on a tile that has both."""
+    rng = np.random.default_rng(100 + TILES.index(tile))
+    tile, simulator = simulation(*tile, residual=True, clip=True)
+    for draw in (draw_residual, draw_residual, draw_residual, draw_convolution):
+        drawing = draw(rng, str(tile.precision))
+        check(drawing.program(lanes=tile.synapses), drawing.images(), tile, simulator)
+
+
 @pytest.mark.parametrize("tile", TILES[:3], ids=TILE_IDS[:3])
 def test_gaps_and_back_pressure_change_no_bit(tile):
     rng = np.random.default_rng(99)
     tile, simulator = simulation(*tile)
     for draw in (draw_convolution, draw_connected, draw_convolution):
         drawing = draw(rng, str(tile.precision))
-        ready = {port: rng.random(50_000) < 0.6 for port in (*STREAMS, "out_rows")}
+        ready = {port: rng.random(50_000) < 0.6 for port in (*input_streams(tile), "out_rows")}
         check(
             drawing.program(), drawing.images(), tile, simulator,
             offered=lambda port, cycle, ready=ready: bool(ready[port][cycle]),

@@ -69,13 +69,14 @@ def cost(
     """Cost one image of a program on a tile: energy, power, area, memory, cycles."""
     from bitwatt.cli.output import print_json, print_result
     from bitwatt.costing import cost as cost_program
+    from bitwatt.hardware.workload import fitting
     from bitwatt.study.tile_plan import TilePlan
 
     if operands == "measured" and is_onnx(program):
         raise RequestError("--operands measured needs a program; make one with bitwatt lower")
     loaded = _program(program, precision, input_shape, output)
     plan = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows, clock_hz=clock_hz)
-    tile = plan.tile(loaded.precision)
+    tile = fitting(plan.tile(loaded.precision), loaded)
     where: str | TechnologyRecord = technology
     if operands == "measured":
         where = _measured(loaded, tile, technology, liberty, data, data_dir)

@@ -75,6 +75,7 @@ def rtl(
     from bitwatt.cli.output import print_json, print_result
     from bitwatt.errors import RequestError
     from bitwatt.hardware.export_rtl import check_new_folder, export_rtl
+    from bitwatt.hardware.workload import fitting
     from bitwatt.program import load
     from bitwatt.study.tile_plan import TilePlan
 
@@ -84,8 +85,11 @@ def rtl(
     wanted = precision if loaded is None else loaded.precision
     if wanted is None:
         raise RequestError("bitwatt rtl needs --precision, or a --program, which has one")
-    synapses = synapses or (loaded.lanes if loaded is not None else None)
+    if synapses is None and loaded is not None:
+        synapses = loaded.lanes
     tile = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows).tile(wanted)
+    if loaded is not None:
+        tile = fitting(tile, loaded)
     check_new_folder(out)  # before minutes are spent
     played = None if loaded is None else datasets.load(data, data_dir).test.images[:images]
     if played is not None and len(played) < images:

@@ -1,8 +1,8 @@
 """The blocks of a tile under the names by which a characterised table holds them.
 
-A name says everything that decides the block's RTL: its kind, then the formats and sizes it depends on, then
-`gated` where its enabled registers are clocked through clock gates. Of a gated block there is a second entry,
-`/idle`, with every enable low: what is left of its clock when it rests.
+A name says everything that decides the block's RTL: its kind, then the formats, sizes and options it depends
+on, then `gated` where its enabled registers are clocked through clock gates. Of a gated block there is a
+second entry, `/idle`, with every enable low: what is left of its clock when it rests.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 
 DATAPATH = ("weight_block", "adder_tree", "accumulator", "output_stage")
 POOLING = ("output_stage_max", "output_stage_average")
+RESIDUAL = "output_stage_residual"
 BUFFER = ("buffer", "buffer_read", "buffer_write")
+BANKED = ("bank_select",)
+"""What an SRAM buffer has besides its macros."""
 
 
 def block_name(kind: str, tile: Tile) -> str:
     """The name of one of a tile's blocks; gated where the tile gates its clock."""
     pair = f"{tile.precision.weights}:{tile.precision.activations}"
+    options = [name for name in ("residual", "clip") if getattr(tile, name)]
     sizes = {
         "weight_block": (pair,),
         "adder_tree": (pair, tile.synapses),
         "accumulator": (pair, tile.synapses, tile.fan_in),
-        "output_stage": (pair, tile.fan_in),
-        "output_stage_max": (pair, tile.fan_in),
-        "output_stage_average": (pair, tile.fan_in),
-        "control": (tile.rows,),
+        **{stage: (pair, tile.fan_in, *options) for stage in ("output_stage", *POOLING, RESIDUAL)},
+        "control": (tile.rows, *(("banked",) if tile.buffers == "sram" else ())),
+        "bank_select": (),
     }.get(kind, (tile.rows,))
     gated = ("gated",) if tile.clock_gating and kind != "control" else ()
     return "/".join(map(str, (kind, *sizes, *gated)))
@@ -46,10 +49,16 @@ def has_weight_block(precision: Precision) -> bool:
     return not isinstance(precision.weights, Binary)
 
 
+def bank_rows(tile: Tile) -> int:
+    """Rows of each of the two banks of an SRAM buffer."""
+    return tile.rows // 2
+
+
 def block_kinds(tile: Tile) -> tuple[str, ...]:
     """The kinds of block of which a tile is made."""
     datapath = tuple(kind for kind in DATAPATH if kind != "weight_block" or has_weight_block(tile.precision))
-    return (*datapath, *POOLING, "control", *(BUFFER if tile.buffers == "flops" else ()))
+    residual = (RESIDUAL,) if tile.residual else ()
+    return (*datapath, *POOLING, *residual, "control", *(BUFFER if tile.buffers == "flops" else BANKED))
 
 
 def block_specs(tile: Tile, operands: Operands | None = None) -> dict[str, BlockSpec]:
@@ -61,8 +70,8 @@ def block_specs(tile: Tile, operands: Operands | None = None) -> dict[str, Block
     from bitwatt.hardware.control_block import control_block
 
     found: Mapping[str, Block] = {
-        **blocks(tile.precision, tile.synapses, tile.fan_in, tile.rows, operands),
-        "control": control_block(tile.rows),
+        **blocks(tile, operands),
+        "control": control_block(tile.rows, tile.buffers == "sram"),
     }
     specs = {}
     for kind in block_kinds(tile):

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from bitwatt.costing.blocks import block_kinds, block_name, has_weight_block
+from bitwatt.costing.blocks import RESIDUAL, bank_rows, block_kinds, block_name, has_weight_block
 from bitwatt.costing.units import UnitCost
 from bitwatt.errors import RequestError
 from bitwatt.hardware.tile import Tile
-from bitwatt.technology.sram import SramArray
 from bitwatt.technology.table import BlockCost
 from bitwatt.technology.technology import Technology, technology
 
 _BUFFER_ROW_BITS = 16
-"""Width of the flip-flop buffer that was characterised: `bitwatt.hardware.blocks.BUFFER_BITS`."""
+"""Width of the parts of a buffer that were characterised: `bitwatt.hardware.blocks.BUFFER_BITS`."""
 
 
 def unit_costs(tile: Tile, where: str | Technology = "nangate45") -> dict[str, UnitCost]:
@@ -54,7 +53,7 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
 def buffer_cost(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
     """The unit cost of the buffer `name` with rows of `width` bits; it depends on no other shape."""
     if tile.buffers == "sram":
-        return _sram(name, tech.buffer(tile.rows, width), tech)
+        return _sram(name, width, tile, tech)
     return _flip_flops(name, width, tile, tech)
 
 
@@ -75,13 +74,16 @@ def _datapath(kind: str, count: int, tile: Tile, tech: Technology) -> UnitCost:
 
 
 def _output_stages(tile: Tile, tech: Technology) -> UnitCost:
-    """As any block of the datapath; folding a result into a pooling window costs what it adds to a result."""
+    """As any block of the datapath; pooling a result, or adding a residual, costs what it adds."""
     unit = _datapath("output_stage", tile.neurons, tile, tech)
     plain, largest, mean = (
         _working_j(tech.table.block(block_name(kind, tile)))
         for kind in ("output_stage", "output_stage_max", "output_stage_average")
     )
-    return replace(unit, event_j={**unit.event_j, "max_pool": largest - plain, "average_pool": mean - plain})
+    events = {**unit.event_j, "max_pool": largest - plain, "average_pool": mean - plain}
+    if tile.residual:
+        events["residual"] = _working_j(tech.table.block(block_name(RESIDUAL, tile))) - plain
+    return replace(unit, event_j=events)
 
 
 def _working_j(block: BlockCost) -> float:
@@ -122,14 +124,19 @@ def _flip_flops(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost
     )
 
 
-def _sram(name: str, array: SramArray, tech: Technology) -> UnitCost:
+def _sram(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
+    """Two banks of half the rows: single-port macros, of which one is read while the other is written."""
+    bank = tech.buffer(bank_rows(tile), width)
+    select = tech.table.block(block_name("bank_select", tile))
+    scale = width / _BUFFER_ROW_BITS
     return UnitCost(
-        area_mm2=array.area_um2 * 1e-6,
-        leakage_w=array.leakage_w,
-        event_j={f"{name}_reads": array.read_j, f"{name}_writes": array.write_j},
+        area_mm2=(2 * bank.area_um2 + scale * select.area_um2) * 1e-6,
+        leakage_w=2 * bank.leakage_w + scale * select.leakage_w,
+        event_j={f"{name}_reads": bank.read_j + scale * _working_j(select), f"{name}_writes": bank.write_j},
         provenance=(
-            f"table: {array.wide * array.deep} macros of {array.macro.rows} x {array.macro.width_bits} bits, "
-            f"{tech.sram.source}"
+            f"table: two banks of {bank.wide * bank.deep} macros of {bank.macro.rows} x "
+            f"{bank.macro.width_bits} bits, {tech.sram.source}; what selects between them: "
+            f"{_synthesised(select, tech)}, scaled from {_BUFFER_ROW_BITS} to {width} bits"
         ),
     )
 

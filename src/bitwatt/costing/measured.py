@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitwatt.costing.blocks import DATAPATH, POOLING, block_specs
+from bitwatt.costing.blocks import DATAPATH, POOLING, RESIDUAL, block_specs
 from bitwatt.errors import RequestError
 from bitwatt.hardware.tile import Tile
 from bitwatt.program.program import Program
@@ -48,7 +48,8 @@ def measured_technology(
             f"{library.sha256[:12]}): give that library's file with --liberty"
         )
     specs = block_specs(tile, operands_of(program, images, tile, CYCLES))
-    datapath = {name: spec for name, spec in specs.items() if name.split("/")[0] in (*DATAPATH, *POOLING)}
+    kinds = (*DATAPATH, *POOLING, RESIDUAL)
+    datapath = {name: spec for name, spec in specs.items() if name.split("/")[0] in kinds}
     table = characterize(
         datapath, library, tile.clock_hz, technology=technology.name, workers=workers, listen=listen
     )

@@ -19,7 +19,17 @@ from bitwatt.technology.technology import Technology, technology
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-KIND = ("technology", "precision", "synapses", "fan_in", "clock_gating", "buffers", "rows")
+KIND = (
+    "technology",
+    "precision",
+    "synapses",
+    "fan_in",
+    "clock_gating",
+    "buffers",
+    "rows",
+    "residual",
+    "clip",
+)
 """Axes of which a component's unit costs are made, but for the number of its copies."""
 
 TILE = (*KIND, "neurons", "clock_hz")

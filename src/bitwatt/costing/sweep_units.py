@@ -31,7 +31,7 @@ BUFFERS = ("bin", "bout", "sb")
 
 EVENTS: Mapping[str, tuple[str, ...]] = {
     **{component: (block,) for component, block in BLOCK_OF.items()},
-    "output_stages": ("output_stage", "max_pool", "average_pool"),
+    "output_stages": ("output_stage", "max_pool", "average_pool", "residual"),
     **{name: (f"{name}_reads", f"{name}_writes") for name in BUFFERS},
     "control": ("bin_reads",),
 }
@@ -136,7 +136,9 @@ def _copies(name: str, kinds: Sequence[tuple[Technology, Tile]], usable: Sequenc
             idle = tech.table.block(f"{block_name(BLOCK_OF[name], tile)}/idle")
         events = unit_costs(tile, tech)[name].event_j
         figures = (block.area_um2, block.leakage_w, block.clock_energy_j, idle.clock_energy_j)
-        for field, figure in zip(table, (*figures, *(events[event] for event in EVENTS[name])), strict=True):
+        for field, figure in zip(
+            table, (*figures, *(events.get(event, 0.0) for event in EVENTS[name])), strict=True
+        ):
             table[field][index] = figure
     return Units(
         table["area"],

@@ -90,6 +90,8 @@ def sweep(
     clock_gating: Sequence[bool] = (True,),
     clock_hz: Sequence[float] = (250e6,),
     fan_in: Sequence[int] = (8192,),
+    residual: Sequence[bool] = (False,),
+    clip: Sequence[bool] = (False,),
     refused: Literal["raise", "mark"] = "raise",
 ) -> Sweep:
     """The cost of every network on every combination of the others.
@@ -112,6 +114,8 @@ def sweep(
         rows=rows,
         neurons=neurons,
         clock_hz=clock_hz,
+        residual=residual,
+        clip=clip,
     )
     kinds = axes.kinds()
     tiles_of_kinds = [tile for _, tile in kinds]

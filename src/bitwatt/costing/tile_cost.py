@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitwatt.costing.blocks import DATAPATH, block_kinds, block_name
+from bitwatt.costing.blocks import DATAPATH, bank_rows, block_kinds, block_name
 from bitwatt.costing.breakdown import COMPONENTS, on_common_grid
 from bitwatt.costing.join import unit_costs
 from bitwatt.costing.units import UnitCost
@@ -158,6 +158,6 @@ def _delays(tile: Tile, found: Technology) -> dict[str, float]:
     delays = {kind: found.table.block(block_name(kind, tile)).delay_s for kind in kinds}
     if tile.buffers == "sram":
         for name, width in (("bin", tile.bin_bits), ("bout", tile.bout_bits), ("sb", tile.sb_bits)):
-            macro = found.buffer(tile.rows, width).macro
+            macro = found.buffer(bank_rows(tile), width).macro
             delays[name] = max(macro.access_s, macro.cycle_s)
     return delays

@@ -14,6 +14,7 @@ from bitwatt.hardware.packing import layer_streams
 from bitwatt.hardware.passes import compile_passes
 from bitwatt.hardware.testbench import StreamFiles, hex_lines, stream_bits
 from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.workload import fitting
 from bitwatt.program.program import Program
 
 
@@ -23,7 +24,7 @@ def memory_image_files(program: Program, tile: Tile | None = None) -> dict[str, 
     Raises `RequestError` for a program that does not fit the tile.
     """
     if tile is None:
-        tile = Tile(precision=parse_precision(program.precision), synapses=program.lanes)
+        tile = fitting(Tile(precision=parse_precision(program.precision), synapses=program.lanes), program)
     bits = stream_bits(tile)
     memory = StreamFiles()
     passes = []

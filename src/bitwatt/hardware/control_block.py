@@ -16,8 +16,8 @@ _OUTER, _INNER, _DEPTH, _WINDOW = 3, 32, 7, 4
 
 
 @lru_cache(maxsize=8)
-def control_block(rows: int) -> Block:
-    """The control unit of a tile with buffers of `rows` rows.
+def control_block(rows: int, banked: bool) -> Block:
+    """The control unit of a tile with buffers of `rows` rows, in two banks each or not.
 
     Its stimulus: weights stay, pooling fused, 3 groups x 32 positions x 7 rows (less where `rows` is less),
     both streams always ready.
@@ -25,10 +25,10 @@ def control_block(rows: int) -> Block:
     depth = min(_DEPTH, rows)
     return Block(
         name="control",
-        rtlil=rtlil_text(Control(rows), "control"),
+        rtlil=rtlil_text(Control(rows, banked), "control"),
         top="control",
         clock="clk",
-        stimulus=_recorded(Control(rows), depth),
+        stimulus=_recorded(Control(rows, banked), depth),
         description=(
             f"a layer of {_OUTER} groups x {_INNER} positions x {depth} rows, weights stay, streams ready"
         ),

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bitwatt.errors import unknown_name
+from bitwatt.errors import BitwattError, unknown_name
 from bitwatt.hardware.passes import TilePass, compile_passes
 from bitwatt.hardware.simulate import PassRun, TileSimulation, accesses
 from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.verilated import VerilatedTile
+from bitwatt.hardware.workload import fitting
 from bitwatt.program import ops, reference
 from bitwatt.program.executor import checked_images, trace
 from bitwatt.program.program import INPUT, Program
@@ -103,7 +104,7 @@ def cosimulate(
 ) -> CosimReport:
     """Run a program on the tile's RTL.
 
-    images: reals, (count, *program.input_shape). tile: by default the one of the program's precision. vcd:
+    images: reals, (count, *program.input_shape). tile: by default the one that fits the program. vcd:
     where a waveform goes if bits differ; by default bitwatt-LAYER.vcd in the current folder. progress: told
     what is under way.
 
@@ -112,7 +113,7 @@ def cosimulate(
     """
     if simulator not in SIMULATORS:
         raise unknown_name("simulator", str(simulator), SIMULATORS)
-    tile = tile or Tile(program.precision, synapses=program.lanes)
+    tile = tile or fitting(Tile(program.precision, synapses=program.lanes), program)
     steps = compile_passes(program, tile)
     images = checked_images(program, images)
     expected = {name: value.numpy() for name, value in trace(program, images).items()}
@@ -129,13 +130,15 @@ def cosimulate(
     for step in steps:
         progress(f"{step.plan.work.name}: {len(images)} images")
         inputs = _value(program, step.step.input, made)
-        runs = model.run(step, inputs)
+        added = None if step.step.residual is None else _value(program, step.step.residual, made)
+        runs = model.run(step, inputs, added)
         result = made[step.step.output] = np.stack([run.result for run in runs])
         layers.append(_compared(step, runs, result, expected[step.step.output]))
         if (found := layers[-1].difference) is not None:
             waveform = vcd or Path(f"bitwatt-{step.plan.work.name}.vcd")
             progress(f"{step.plan.work.name} differs in image {found.image}: writing {waveform}")
-            _record(simulator, step, inputs[found.image : found.image + 1], waveform)
+            one = slice(found.image, found.image + 1)
+            _record(simulator, step, inputs[one], None if added is None else added[one], waveform)
             break
     run_s = time.perf_counter() - started
     return CosimReport(
@@ -144,14 +147,21 @@ def cosimulate(
 
 
 def _value(program: Program, name: str, made: dict[str, Values]) -> Values:
-    """A value that a pass reads, for all images; quantised or flattened here if no pass made it."""
+    """A value that a pass reads, for all images; made here if no pass made it, as by any host."""
     if name not in made:
         (op,) = (op for op in program.ops if op.name == name)
-        source = _value(program, op.input, made)
-        if isinstance(op, ops.Quantize):
-            made[name] = _quantized(op, source, program.is_float)
-        else:  # `split_passes` leaves nothing but these two to the host
-            made[name] = reference.flatten(source)
+        sources = [_value(program, source, made) for source in op.inputs]
+        match op:
+            case ops.Quantize():
+                made[name] = _quantized(op, sources[0], program.is_float)
+            case ops.Flatten():
+                made[name] = reference.flatten(sources[0])
+            case ops.Concat():
+                made[name] = np.concatenate(sources, axis=1)
+            case ops.Pad():
+                made[name] = reference.pad(op, sources[0])
+            case _:
+                raise BitwattError(f"no pass of the tile makes '{name}', which {type(op).__name__} does")
     return made[name]
 
 
@@ -184,8 +194,10 @@ def equal_bits(got: Values, expected: Values) -> NDArray[np.bool_]:
     return np.asarray((next(words) == next(words)) | (np.isnan(got) & np.isnan(expected)))
 
 
-def _record(simulator: Simulator, step: TilePass, inputs: Values, waveform: Path) -> None:
+def _record(
+    simulator: Simulator, step: TilePass, inputs: Values, residuals: Values | None, waveform: Path
+) -> None:
     if simulator == "verilator":
-        VerilatedTile(step.tile, trace=True).run(step, inputs, vcd=waveform.absolute())
+        VerilatedTile(step.tile, trace=True).run(step, inputs, residuals, vcd=waveform.absolute())
     else:
-        TileSimulation(step.tile).run(step, inputs, vcd=waveform)
+        TileSimulation(step.tile).run(step, inputs, residuals, vcd=waveform)

@@ -3,13 +3,14 @@
 //     driver JOB RESULT FIRST LAST [WAVEFORM]        images FIRST to LAST - 1
 //
 // JOB, in little-endian 64-bit words: rows that leave for an image; bytes of such a row; the cycles after which
-// an image is given up; then for each stream, in the order layers, bin_rows, sb_rows, parameters, divisors:
+// an image is given up; then for each stream, in the order layers, bin_rows, sb_rows, parameters, divisors and,
+// where the tile has it, residual_rows:
 // rows, bytes of a row, rows of a block, how often each block is sent, whether each image has rows of its own
 // (1) or all share them (0), and where in the file the rows begin. Then the rows.
 //
 // RESULT, for each image: cycles; rows read from Bin, written into Bin, read from and written into SB, read
-// from and written into Bout, as 64-bit words; then the rows that left. Fewer images than asked for: the tile
-// hangs in the first one that is missing.
+// from and written into Bout, rows of residuals taken, as 64-bit words; then the rows that left. Fewer images than
+// asked for: the tile hangs in the first one that is missing.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -105,7 +106,11 @@ int main(int argc, char** argv) {
         stream("sb_rows", tile->sb_rows_payload, tile->sb_rows_valid, tile->sb_rows_ready),
         stream("parameters", tile->parameters_payload, tile->parameters_valid, tile->parameters_ready),
         stream("divisors", tile->divisors_payload, tile->divisors_valid, tile->divisors_ready),
+#if TILE_RESIDUAL
+        stream("residual_rows", tile->residual_rows_payload, tile->residual_rows_valid, tile->residual_rows_ready),
+#endif
     };
+    constexpr int kStreams = sizeof streams / sizeof *streams;
     if (out_bytes != sizeof(tile->out_rows_payload)) fail("its rows have another width", "out_rows");
 
     const auto edge = [&](bool clock) {
@@ -125,8 +130,8 @@ int main(int argc, char** argv) {
     const std::uint64_t last = std::strtoull(argv[4], nullptr, 10);
     for (std::uint64_t image = std::strtoull(argv[3], nullptr, 10); image < last; ++image) {
         for (Stream& s : streams) s.begin(job, image);
-        std::uint64_t counts[7] = {};
-        auto& [cycles, bin_reads, bin_writes, sb_reads, sb_writes, bout_reads, bout_writes] = counts;
+        std::uint64_t counts[8] = {};
+        auto& [cycles, bin_reads, bin_writes, sb_reads, sb_writes, bout_reads, bout_writes, residual_rows] = counts;
         std::uint64_t left = 0;
         while (left < wanted && cycles < limit) {
             edge(false);
@@ -137,12 +142,13 @@ int main(int argc, char** argv) {
             if (tile->out_rows_valid) {
                 std::memcpy(&rows[left++ * out_bytes], &tile->out_rows_payload, out_bytes);
             }
-            bool taken[5];
-            for (int i = 0; i < 5; ++i) taken[i] = streams[i].taken();
+            bool taken[kStreams];
+            for (int i = 0; i < kStreams; ++i) taken[i] = streams[i].taken();
             bin_writes += taken[1];
             sb_writes += taken[2];
+            if (kStreams > 5) residual_rows += taken[kStreams - 1];
             edge(true);
-            for (int i = 0; i < 5; ++i) {
+            for (int i = 0; i < kStreams; ++i) {
                 if (taken[i]) streams[i].advance();
             }
             ++cycles;

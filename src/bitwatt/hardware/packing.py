@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from bitwatt.errors import RequestError
 from bitwatt.hardware.passes import Descriptor, TilePass
 from bitwatt.hardware.pooling import divisor_bits, divisor_word
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR
-from bitwatt.hardware.streams import Bytes, RowStream, Words, pack, row_bytes, unpack
+from bitwatt.hardware.rtl.layout import layer_descriptor
+from bitwatt.hardware.streams import Bytes, RowStream, Words, once, pack, row_bytes, unpack
+from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
 
-STREAMS = ("layers", "bin_rows", "sb_rows", "parameters", "divisors")
-"""The tile's input streams."""
+
+def input_streams(tile: Tile) -> tuple[str, ...]:
+    """The names of a tile's input streams."""
+    names = ("layers", "bin_rows", "sb_rows", "parameters", "divisors")
+    return (*names, "residual_rows") if tile.residual else names
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +37,10 @@ class PackedStream:
 
 
 def layer_streams(step: TilePass) -> dict[str, PackedStream]:
-    """Every stream but bin_rows: the same for each image."""
+    """Every stream that is the same for each image."""
     tile = step.tile
     word = descriptor_word(step)
-    size = row_bytes(LAYER_DESCRIPTOR.size)
+    size = row_bytes(layer_descriptor(tile).size)
     divisors = np.array([divisor_word(tile.precision, int(n)) for n in step.counts], dtype=np.int64).reshape(
         -1, 1
     )
@@ -52,10 +56,20 @@ def layer_streams(step: TilePass) -> dict[str, PackedStream]:
     }
 
 
-def input_stream(step: TilePass, values: NDArray[np.generic]) -> PackedStream:
-    """bin_rows for one image. values: as `TilePass.inputs` takes them."""
-    rows = step.inputs(values)
-    return _packed(rows, (rows.rows, step.tile.precision.activations.bits))
+def image_streams(
+    step: TilePass, values: NDArray[np.generic], residuals: NDArray[np.generic] | None = None
+) -> dict[str, PackedStream]:
+    """The streams of one image.
+
+    values: as `TilePass.inputs` takes them; residuals: as `TilePass.residuals` does, where some are added.
+    """
+    bits, neurons = step.tile.precision.activations.bits, step.tile.neurons
+    inputs = step.inputs(values)
+    streams = {"bin_rows": _packed(inputs, (inputs.rows, bits))}
+    if step.tile.residual:
+        rows = once(np.zeros((0, neurons), np.int64)) if residuals is None else step.residuals(residuals)
+        streams["residual_rows"] = _packed(rows, (rows.rows, bits))
+    return streams
 
 
 def output_values(step: TilePass, rows: Bytes) -> NDArray[np.generic]:
@@ -68,14 +82,14 @@ def descriptor_word(step: TilePass) -> int:
 
     Raises `RequestError` where the control unit's counters are too narrow for the layer.
     """
-    loops = step.descriptor["loops"]
-    for name, field in LAYER_DESCRIPTOR["loops"].shape:
+    loops, layout = step.descriptor["loops"], layer_descriptor(step.tile)
+    for name, field in layout["loops"].shape:
         if isinstance(loops, dict) and isinstance(stored := loops[name], int) and stored >> field.width:
             raise RequestError(
                 f"layer '{step.plan.work.name}' has {stored + 1} turns of '{name}'; the tile's control unit "
                 f"counts to {2**field.width}"
             )
-    return _struct_word(LAYER_DESCRIPTOR, step.descriptor)
+    return _struct_word(layout, step.descriptor)
 
 
 def _struct_word(layout: StructLayout, fields: Descriptor) -> int:

@@ -9,7 +9,14 @@ from bitwatt.hardware.codes import nothing, to_codes
 from bitwatt.hardware.schedule import LayerSchedule
 from bitwatt.hardware.streams import RowStream, Words, once
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.widths import LARGEST_WINDOW, LEFT_SHIFTS, WIDE_BITS, accumulator_bits
+from bitwatt.hardware.widths import (
+    LARGEST_WINDOW,
+    LEFT_SHIFTS,
+    RESIDUAL_FRACTION,
+    RESIDUAL_SHIFT_BITS,
+    WIDE_BITS,
+    accumulator_bits,
+)
 from bitwatt.hardware.windows import window_counts
 from bitwatt.hardware.workload import Pass
 from bitwatt.program import ops
@@ -33,27 +40,75 @@ def weight_rows(step: Pass, plan: LayerSchedule, tile: Tile) -> RowStream:
     return RowStream(rows.reshape(plan.groups * plan.depth, -1), block, repeats)
 
 
-def parameter_rows(step: Pass, plan: LayerSchedule, tile: Tile) -> tuple[RowStream, RowStream]:
-    """Biases and shifts, a row a group of neurons."""
+def parameter_rows(
+    program: Program, step: Pass, plan: LayerSchedule, tile: Tile
+) -> tuple[RowStream, RowStream]:
+    """Biases and shifts, a row a group of neurons; none for a pass that neither weighs nor adds."""
     op, work = step.weighted, plan.work
-    if op is None:
+    if op is None and step.residual is None:
         return (once(np.zeros((0, tile.neurons), dtype=np.int64)),) * 2
     shape = (work.groups, plan.groups // work.groups * tile.neurons)
     biases = np.full(shape, nothing(tile.precision.activations), dtype=np.int64)
     shifts = np.zeros(shape, dtype=np.int64)
-    if op.bias is not None:
+    if op is not None and op.bias is not None:
         bias = to_codes(op.bias, tile.precision.activations) if tile.precision.is_float else op.bias
         biases[:, : work.outputs] = bias.reshape(work.groups, -1)
     if step.requantize is not None:
-        shift = np.array(step.requantize.shift)
+        shift = _shifts(program, step, step.requantize)
         _check_parameters(work.name, biases, shift, work.wide, tile)
-        shifts[:, : work.outputs] = np.resize(shift, (work.groups, work.outputs))
+        if op is None:  # one shift for all that Bin has
+            shifts[:] = shift
+        else:
+            shifts[:, : work.outputs] = np.resize(shift, (work.groups, work.outputs))
     repeats = 1 if plan.order == "weights stay" else work.positions
 
     def stream(values: Words) -> RowStream:
         return RowStream(values.reshape(plan.groups, tile.neurons), plan.groups, repeats)
 
     return stream(biases), stream(shifts)
+
+
+def _shifts(program: Program, step: Pass, requantize: ops.Requantize) -> Words:
+    """From the sums' exponents to the result's, one entry or one a channel.
+
+    Where a residual is added the program first moves the sums to the common exponent; the tile adds it behind
+    the shift.
+    """
+    sums = program.types[step.weighted.name if step.weighted else step.input].exponent
+    made = program.types[requantize.name].exponent
+    shifts: Words = np.array(made) - np.array(sums)
+    return shifts
+
+
+def output_options(program: Program, step: Pass, tile: Tile) -> dict[str, int]:
+    """The descriptor's fields of what only some tiles' output stages do: a residual's alignment, bounds.
+
+    Raises `RequestError` for a residual that lies too far from the result.
+    """
+    fields = {}
+    if tile.residual:
+        fields["residual"] = int(step.residual is not None)
+        if not tile.precision.is_float:
+            fields["residual_shift"] = _residual_shift(program, step)
+    if tile.clip:
+        ends = (0.0, 0.0) if step.clip is None else (step.clip.low, step.clip.high)
+        low, high = (int(to_codes(np.array(end), tile.precision.activations)) for end in ends)
+        fields |= {"clips": int(step.clip is not None), "low": low, "high": high}
+    return fields
+
+
+def _residual_shift(program: Program, step: Pass) -> int:
+    """Where the residual's unit lies: the logarithm of its ratio to the result's, plus RESIDUAL_FRACTION."""
+    if step.residual is None or step.requantize is None:
+        return 0
+    (ours,), (its,) = (program.types[name].exponent for name in (step.requantize.name, step.residual))
+    most = 2**RESIDUAL_SHIFT_BITS - 1 - RESIDUAL_FRACTION
+    if not -RESIDUAL_FRACTION <= its - ours <= most:
+        raise RequestError(
+            f"layer '{step.name}' adds the residual '{step.residual}', whose unit is 2**{its - ours} of the "
+            f"result's; the tile's output stages add those of 2**-{RESIDUAL_FRACTION} to 2**{most}"
+        )
+    return its - ours + RESIDUAL_FRACTION
 
 
 def _check_parameters(name: str, biases: Words, shifts: Words, wide: bool, tile: Tile) -> None:

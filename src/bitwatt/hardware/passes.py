@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitwatt.hardware.codes import from_codes, lowest, nothing, to_codes
-from bitwatt.hardware.parameters import mean_counts, parameter_rows, weight_rows
+from bitwatt.hardware.parameters import mean_counts, output_options, parameter_rows, weight_rows
 from bitwatt.hardware.schedule import LayerSchedule, pooling_kind, schedule
 from bitwatt.hardware.streams import RowStream, Words, once
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.windows import convolution_windows, pooling_windows, positions
+from bitwatt.hardware.windows import Position, convolution_windows, pooling_windows, positions
 from bitwatt.hardware.workload import Pass, split_passes
 from bitwatt.program import ops
 from bitwatt.program.inference import ValueType
@@ -31,10 +31,10 @@ Descriptor = dict[str, "int | Descriptor"]
 class TilePass:
     """One pass, ready to run.
 
-    descriptor: fields of `rtl.tile.LAYER_DESCRIPTOR`, nested by name. weights: rows of SB, code words (rows,
-    neurons * synapses). biases: integers, or words of float32, and shifts: (rows, neurons). counts: elements
-    of the window of each row of means, (rows,); empty without average pooling. All of them for one image.
-    source, result: types of the values that it reads and makes.
+    descriptor: fields of `rtl.layout.layer_descriptor`, nested by name. weights: rows of SB, code words
+    (rows, neurons * synapses). biases: integers, or words of float32, and shifts: (rows, neurons). counts:
+    elements of the window of each row of means, (rows,); empty without average pooling. All of them for one
+    image. source, result: types of the values that it reads and makes.
     """
 
     step: Pass
@@ -56,6 +56,29 @@ class TilePass:
         """
         codes = to_codes(values, self.tile.precision.activations)
         return self._pooled_rows(codes) if self.step.weighted is None else self._window_rows(codes)
+
+    def residuals(self, values: NDArray[np.generic]) -> RowStream:
+        """Rows of residuals for one image, code words (rows, neurons), one for each visit of a group of
+        neurons.
+
+        values: integers (or float32 numbers) that are added, of the shape in which the sums are computed.
+        """
+        work, plan, neurons = self.plan.work, self.plan, self.tile.neurons
+        codes = to_codes(values, self.tile.precision.activations)
+        if codes.ndim == 3 and self.step.weighted is not None:
+            y, x = np.array(self._positions()).T
+            flat = codes[:, y, x].T
+        else:
+            flat = codes.reshape(len(codes), -1).T
+        lanes = self._lanes
+        rows = np.zeros((work.positions, work.groups, plan.groups // work.groups * lanes), dtype=np.int64)
+        rows[..., : work.outputs] = flat.reshape(work.positions, work.groups, -1)
+        rows = rows.reshape(work.positions, plan.groups, lanes)
+        padded = np.zeros((work.positions, plan.groups, neurons), dtype=np.int64)
+        padded[..., :lanes] = rows
+        if plan.order == "weights stay":
+            padded = padded.swapaxes(0, 1)
+        return once(padded.reshape(-1, neurons))
 
     def outputs(self, rows: Words) -> NDArray[np.generic]:
         """The integers (or float32 numbers) of the result, from the code words that left: (rows, neurons)."""
@@ -95,7 +118,7 @@ class TilePass:
         The slices of a wide word count as one.
         """
         work, plan, tile = self.plan.work, self.plan, self.tile
-        lanes = tile.neurons if work.kind == "weighted" else min(tile.neurons, tile.synapses)
+        lanes = self._lanes
         places: Words = np.arange(work.pooled_positions * plan.groups * tile.neurons).reshape(
             -1, tile.neurons
         )
@@ -105,12 +128,21 @@ class TilePass:
         places = places.reshape(work.pooled_positions, work.groups, -1)[:, :, : work.outputs]
         return places.reshape(work.pooled_positions, -1).T.reshape(self.result.shape)
 
+    @property
+    def _lanes(self) -> int:
+        """Outputs that are computed at once."""
+        tile = self.tile
+        return tile.neurons if self.plan.work.kind == "weighted" else min(tile.neurons, tile.synapses)
+
+    def _positions(self) -> list[Position]:
+        """Places of the map that a convolution computes, in order."""
+        height, width = self.result.shape[1:]
+        return positions(height, width, self.step.pool.kernel if self.step.pool else (1, 1))
+
     def _window_rows(self, codes: Words) -> RowStream:
         op, plan, synapses = self.step.weighted, self.plan, self.tile.synapses
         if isinstance(op, ops.Conv2d):
-            kernel = self.step.pool.kernel if self.step.pool else (1, 1)
-            height, width = self.result.shape[1:]
-            flat = convolution_windows(codes, op, positions(height, width, kernel))
+            flat = convolution_windows(codes, op, self._positions())
         else:
             flat = codes.reshape(1, 1, -1)
         # Lanes behind a window's end are fed zeros.
@@ -151,12 +183,12 @@ def compile_passes(program: Program, tile: Tile) -> tuple[TilePass, ...]:
 
 
 def _compile(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> TilePass:
-    biases, shifts = parameter_rows(step, plan, tile)
+    biases, shifts = parameter_rows(program, step, plan, tile)
     return TilePass(
         step=step,
         plan=plan,
         tile=tile,
-        descriptor=_descriptor(step, plan, tile),
+        descriptor=_descriptor(step, plan, tile) | output_options(program, step, tile),
         weights=weight_rows(step, plan, tile),
         biases=biases,
         shifts=shifts,
@@ -167,6 +199,7 @@ def _compile(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> T
 
 
 def _descriptor(step: Pass, plan: LayerSchedule, tile: Tile) -> Descriptor:
+    """The fields that every tile has."""
     work, weights_stay = plan.work, plan.order == "weights stay"
     outer, inner = (plan.groups, work.positions) if weights_stay else (work.positions, plan.groups)
     if work.kind == "pool":  # each element of a window is a visit of its own

@@ -12,10 +12,11 @@ import bitwatt
 from bitwatt.hardware.passes import compile_passes
 from bitwatt.hardware.pipeline import bypass_latency_cycles, latency_cycles, pipeline_stages
 from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, parameter_layout, tile_signature
+from bitwatt.hardware.rtl.layout import layer_descriptor, parameter_layout, tile_signature
 from bitwatt.hardware.rtl.placement import port_name
 from bitwatt.hardware.schedule import HANDOVER_CYCLES
 from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widths import RESIDUAL_FRACTION
 from bitwatt.program.program import Program
 
 _STREAMS = {
@@ -24,6 +25,7 @@ _STREAMS = {
     "sb_rows": "rows of weights, for SB: weight n * synapses + s belongs to neuron n and input s",
     "parameters": "a row of biases and shifts for a group of neurons",
     "divisors": "by what a row of means is divided: the count of a window; float32: 1 / count",
+    "residual_rows": "rows of residuals, one for each visit of a group of neurons",
     "out_rows": "rows of outputs, from Bout",
 }
 _FLAGS = {
@@ -37,6 +39,7 @@ _TEMPLATE = """\
 
 {neurons} neurons x {synapses} synapses, buffers of {rows} rows, accumulators for up to {fan_in} products.
 Weights are {weights}, activations {activations}. The top is `rtl/tile.v`. Made by bitwatt {version}.
+{buffers}
 
 ## Ports
 
@@ -50,7 +53,7 @@ bits.
 
 Counts are stored less one. The loops are `outer` x `inner` visits of `depth` rows; `window` visits make one
 output of a pooling window. How long Bin and SB hold a row: 0, until it is read; 1, for the inner loop; 2, for
-the pass. `pooling`: {poolings}.
+the pass. `pooling`: {poolings}.{options}
 
 {descriptor}
 
@@ -73,6 +76,20 @@ that is read from Bin, its pauses, that latency, and {handover} more.{pauses}
 _PAUSES = """ Pauses: between windows of means
 {divide} cycles, less those that a window takes; between wide results one for each slice but the first."""
 
+_BUFFERS = {
+    "sram": """
+Each buffer is two banks of a single-port memory, by the lowest bit of a row's number (`bank_0`, `bank_1`):
+put your macros there. A row is not written in the cycle in which its bank is read.
+""",
+    "flops": "",
+}
+_RESIDUAL = """
+`residual`: a row of `residual_rows` is added to each row of sums, or of Bin, behind the shift."""
+_ALIGNMENT = """ Its unit is
+2**(`residual_shift` - {fraction}) of the results'."""
+_CLIP = """
+`clips`: results are kept within `low` and `high`, code words."""
+
 _PASSES = """
 ## The program `{network}`
 
@@ -89,10 +106,10 @@ def readme(tile: Tile, program: Program | None) -> str:
     """The text, in Markdown."""
     precision = tile.precision
     latency, bypass = (
-        {pooling: count(precision, tile.synapses, pooling) for pooling in Pooling}
+        {pooling: count(tile, pooling) for pooling in Pooling}
         for count in (latency_cycles, bypass_latency_cycles)
     )
-    stages = pipeline_stages(precision, tile.synapses)
+    stages = pipeline_stages(tile)
     return _TEMPLATE.format(
         precision=precision,
         neurons=tile.neurons,
@@ -103,8 +120,10 @@ def readme(tile: Tile, program: Program | None) -> str:
         activations=precision.activations,
         version=bitwatt.__version__,
         ports=_table(("port", "direction", "bits", "what"), _ports(tile)),
+        buffers=_BUFFERS[tile.buffers],
+        options=_options(tile),
         poolings=", ".join(f"{pooling.value} {pooling.name.lower()}" for pooling in Pooling),
-        descriptor=_table(("field", "bits"), _fields(LAYER_DESCRIPTOR)),
+        descriptor=_table(("field", "bits"), _fields(layer_descriptor(tile))),
         parameters=_table(("field", "bits"), _fields(parameter_layout(tile))),
         stages=", ".join(f"{name.replace('_', ' ')} {count}" for name, count in stages.items()),
         latency=latency[Pooling.NONE],
@@ -119,6 +138,13 @@ def readme(tile: Tile, program: Program | None) -> str:
         if program is None
         else _PASSES.format(network=program.network, table=_passes(tile, program)),
     )
+
+
+def _options(tile: Tile) -> str:
+    text = _RESIDUAL if tile.residual else ""
+    if tile.residual and not tile.precision.is_float:
+        text += _ALIGNMENT.format(fraction=RESIDUAL_FRACTION)
+    return text + (_CLIP if tile.clip else "")
 
 
 def _ports(tile: Tile) -> Iterator[tuple[object, ...]]:

@@ -42,14 +42,16 @@ class Events:
     """How often each thing happens for one image.
 
     weight_block, adder_tree, accumulator, output_stage: operations on real operands, one for each block and
-    cycle in which it works (lanes that padding leaves idle are fed zeros and not counted). pool: elements
-    that the output stage folds into a pooling window. *_reads, *_writes: whole rows of a buffer.
+    cycle in which it works (lanes that padding leaves idle are fed zeros and not counted). residual: elements
+    to which the output stage adds one; pool: that it folds into a pooling window. *_reads, *_writes: whole
+    rows of a buffer; residual_rows: rows of `neurons` residuals that come from outside, each used at once.
     """
 
     weight_block: int = 0
     adder_tree: int = 0
     accumulator: int = 0
     output_stage: int = 0
+    residual: int = 0
     pool: int = 0
     bin_reads: int = 0
     bin_writes: int = 0
@@ -57,6 +59,7 @@ class Events:
     sb_writes: int = 0
     bout_reads: int = 0
     bout_writes: int = 0
+    residual_rows: int = 0
 
     def __add__(self, other: Events) -> Events:
         return Events(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -125,9 +128,29 @@ def schedule(program: Program, tile: Tile) -> Schedule:
 
 def schedule_work(works: tuple[LayerWork, ...], tile: Tile) -> Schedule:
     """As `schedule`, from shapes alone."""
+    for work in works:
+        _check_options(work, tile)
     return Schedule(
         tile, tuple(_weighted(w, tile) if w.kind == "weighted" else _pool(w, tile) for w in works)
     )
+
+
+def _check_options(work: LayerWork, tile: Tile) -> None:
+    if work.residual and not tile.residual:
+        raise RequestError(
+            f"layer '{work.name}' adds a residual and the tile's output stages have no input for one: "
+            "build Tile(..., residual=True)"
+        )
+    if work.clip and not tile.clip:
+        raise RequestError(
+            f"layer '{work.name}' clips and the tile's output stages have no bounds but the format's: "
+            "build Tile(..., clip=True)"
+        )
+    if work.residual and work.wide:
+        raise RequestError(
+            f"layer '{work.name}' adds a residual to logits, which leave at the accumulator's width; the "
+            "tile's output stages add residuals on the activations' grid alone"
+        )
 
 
 def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
@@ -149,6 +172,7 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
         adder_tree=computed * depth,
         accumulator=computed * depth,
         output_stage=computed * slices,
+        residual=computed if work.residual else 0,
         pool=computed if work.window > 1 else 0,
         bin_reads=busy,
         bin_writes=bin_writes,
@@ -156,11 +180,12 @@ def _weighted(work: LayerWork, tile: Tile) -> LayerSchedule:
         sb_writes=sb_writes,
         bout_reads=rows_out,
         bout_writes=rows_out,
+        residual_rows=work.positions * groups if work.residual else 0,
     )
     pause = slices - 1 if work.wide else _division_pause(work, work.window * depth, tile)
     # Each window but the last is followed by its pause; the last sum's slices leave after it.
     waiting = pause * (work.pooled_positions * groups - 1) + slices - 1
-    latency = latency_cycles(tile.precision, tile.synapses, pooling_kind(work))
+    latency = latency_cycles(tile, pooling_kind(work))
     cycles = busy + waiting + latency + HANDOVER_CYCLES
     return LayerSchedule(work, order, groups, depth, slices, pause, bin_held, sb_held, busy, cycles, events)
 
@@ -173,14 +198,16 @@ def _pool(work: LayerWork, tile: Tile) -> LayerSchedule:
     elements = work.positions * work.outputs * work.window
     events = Events(
         output_stage=elements,
+        residual=elements if work.residual else 0,
         pool=elements if work.window > 1 else 0,
         bin_reads=busy,
         bin_writes=busy,
         bout_reads=rows_out,
         bout_writes=rows_out,
+        residual_rows=busy if work.residual else 0,
     )
     pause = _division_pause(work, work.window, tile)
-    latency = bypass_latency_cycles(tile.precision, tile.synapses, pooling_kind(work))
+    latency = bypass_latency_cycles(tile, pooling_kind(work))
     cycles = busy + pause * (rows_out - 1) + latency + HANDOVER_CYCLES
     return LayerSchedule(work, "inputs stay", groups, 1, 1, pause, False, False, busy, cycles, events)
 

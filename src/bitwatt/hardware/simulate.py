@@ -14,15 +14,32 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from bitwatt.errors import BitwattError
-from bitwatt.hardware.packing import STREAMS, PackedStream, input_stream, layer_streams, output_values
+from bitwatt.hardware.packing import (
+    PackedStream,
+    image_streams,
+    input_streams,
+    layer_streams,
+    output_values,
+)
 from bitwatt.hardware.passes import TilePass
 from bitwatt.hardware.rtl.tile import TileRTL
 from bitwatt.hardware.schedule import Events
 from bitwatt.hardware.streams import row_bytes
 from bitwatt.hardware.tile import Tile
 
-COUNTED = ("bin_reads", "bin_writes", "sb_reads", "sb_writes", "bout_reads", "bout_writes")
-"""Events that the RTL itself shows: rows read from and written into the buffers."""
+COUNTED = (
+    "bin_reads",
+    "bin_writes",
+    "sb_reads",
+    "sb_writes",
+    "bout_reads",
+    "bout_writes",
+    "residual_rows",
+)
+"""Events that the RTL itself shows: rows read from and written into the buffers, and rows of residuals."""
+
+_TAKEN = {"bin_rows": "bin_writes", "sb_rows": "sb_writes", "residual_rows": "residual_rows"}
+"""What a row that is taken from a stream counts as."""
 
 Watch = Callable[[Any, TileRTL], None]
 """watch(ctx, rtl): told in each cycle, once its inputs are set; `ctx.get` reads any of the tile's signals."""
@@ -59,12 +76,14 @@ class TileSimulation:
         self,
         step: TilePass,
         values: NDArray[np.generic],
+        residuals: NDArray[np.generic] | None = None,
         *,
         vcd: Path | None = None,
         offered: OfferedAt = lambda port, cycle: True,
         watch: Watch = lambda ctx, rtl: None,
     ) -> list[PassRun]:
-        """One pass for each image. values: (images, *shape of the pass's input). vcd: file for a waveform.
+        """One pass for each image. values: (images, *shape of the pass's input); residuals likewise, where
+        the pass adds some. vcd: file for a waveform.
 
         Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
         """
@@ -72,8 +91,8 @@ class TileSimulation:
             self._simulator.reset()
         shared = layer_streams(step)
         self._images = [
-            _Image(step, {**shared, "bin_rows": input_stream(step, value)}, offered, watch)
-            for value in values
+            _Image(step, shared | image_streams(step, *each), offered, watch)
+            for each in (zip(values) if residuals is None else zip(values, residuals, strict=True))
         ]
         with self._simulator.write_vcd(str(vcd)) if vcd else nullcontext():
             self._simulator.run()
@@ -100,12 +119,12 @@ class _Image:
 
     async def play(self, ctx: Any, rtl: TileRTL) -> None:
         """Feeds the tile until every row has left, or far longer than the schedule says."""
-        out, counts = rtl.out_rows, self._counts
+        out, counts, streams = rtl.out_rows, self._counts, input_streams(self._step.tile)
         pending = {name: _sent(stream) for name, stream in self._streams.items()}
         waiting = {name: next(rows, None) for name, rows in pending.items()}
         limit = 10 * self._step.plan.cycles + 1000
         while len(self._rows) < self._step.plan.events.bout_writes and self._cycles < limit:
-            for name in STREAMS:
+            for name in streams:
                 port, word = getattr(rtl, name), waiting[name]
                 offer = word is not None and self._offered(name, self._cycles)
                 ctx.set(port.valid, offer)
@@ -114,12 +133,12 @@ class _Image:
             ctx.set(out.ready, self._offered("out_rows", self._cycles))
             for name in ("bin_read", "sb_read", "bout_write", "bout_read"):
                 counts[f"{name}s"] += ctx.get(getattr(rtl, name))
-            for name in STREAMS:
+            for name in streams:
                 port = getattr(rtl, name)
                 if ctx.get(port.valid & port.ready):
                     waiting[name] = next(pending[name], None)
-                    if name in ("bin_rows", "sb_rows"):
-                        counts[name.replace("rows", "writes")] += 1
+                    if name in _TAKEN:
+                        counts[_TAKEN[name]] += 1
             if ctx.get(out.valid & out.ready):
                 self._rows.append(ctx.get(Value.cast(out.payload)))
             self._watch(ctx, rtl)

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from bitwatt.errors import RequestError
 from bitwatt.formats import Binary, Precision
 from bitwatt.hardware.operands import Operands
+from bitwatt.hardware.pipeline import output_registers
 from bitwatt.hardware.pooling import Pooling, divisor_word
+from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.widths import (
     LEFT_SHIFTS,
+    RESIDUAL_FRACTION,
     accumulator_bits,
     product_bits,
     shift_bits,
@@ -32,11 +35,12 @@ Words = NDArray[Any]
 Streams = dict[str, Words]
 
 
-def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands) -> dict[str, Streams]:
+def neuron(tile: Tile, operands: Operands) -> dict[str, Streams]:
     """Streams of weight_block, adder_tree, accumulator and output_stage, by block and port.
 
     The weight block is fed the first lane. Raises `RequestError` for operands of another number of synapses.
     """
+    precision, synapses = tile.precision, tile.synapses
     w, a = operands.weights, operands.activations
     if w.shape[1] != synapses:
         raise RequestError(f"operands are for {w.shape[1]} synapses, the block has {synapses}")
@@ -55,7 +59,7 @@ def neuron(precision: Precision, synapses: int, fan_in: int, operands: Operands)
         "weight_block": {"weight": w[:, 0], "activation": a[:, 0], "enable": on},
         "adder_tree": {**tree, "enable": on},
         "accumulator": {"term": _words(sums, sum_bits(precision, synapses)), "load": load, "enable": on},
-        "output_stage": _output_stage(precision, accumulator_bits(precision, fan_in), totals),
+        "output_stage": _output_stage(tile, totals, a[:, 0]),
     }
 
 
@@ -63,22 +67,41 @@ WINDOWS = {Pooling.MAX: 4, Pooling.AVERAGE: 9}
 """Elements of the pooling windows that are measured: 2 x 2 and 3 x 3."""
 
 
-def pooled(output_stage: Streams, precision: Precision, pooling: Pooling) -> Streams:
+def pooled(output_stage: Streams, tile: Tile, pooling: Pooling) -> Streams:
     """The output stage's streams with every result folded into a window of `WINDOWS[pooling]`."""
-    size = WINDOWS[pooling]
-    # A result is folded one register behind the one that takes it; a mean is begun behind its last element.
-    place = (np.arange(len(output_stage["enable"])) - 1) % size
+    precision, size, registers = tile.precision, WINDOWS[pooling], output_registers(tile)
+    # A result is folded behind the registers that take it; a mean is begun behind its last element.
+    place = (np.arange(len(output_stage["enable"])) - registers) % size
     ends = np.zeros_like(place)
     if pooling == Pooling.AVERAGE:
-        ends[size + 1 :: size] = 1
+        ends[size + registers :: size] = 1
         if precision.is_float:  # both registers of the multiplication
-            ends[size + 2 :: size] = 1
+            ends[size + registers + 1 :: size] = 1
     return output_stage | {
         "pooling": _held(pooling, len(place)),
         "pool_enable": _held(1, len(place)),
         "pool_first": (place == 0).astype(np.int64),
         "divisor": _held(divisor_word(precision, size), len(place)),
         "divide": ends,
+    }
+
+
+def with_residual(output_stage: Streams) -> Streams:
+    """The output stage's streams with a residual added to every result."""
+    return output_stage | {"add_residual": np.ones_like(output_stage["add_residual"])}
+
+
+def bank_select(width: int, cycles: int = 512) -> Streams:
+    """A row in each cycle, of one bank and the other in turn, uniform random words."""
+    rng = np.random.default_rng(0)
+    cycle = np.arange(cycles)
+    rows = rng.integers(0, 2**width, cycles + 1)
+    # A bank's row stays while the other is read.
+    return {
+        "odd": cycle % 2,
+        "enable": np.ones_like(cycle),
+        "even_row": rows[(cycle + 1) // 2 * 2],
+        "odd_row": rows[cycle // 2 * 2 + 1],
     }
 
 
@@ -139,11 +162,13 @@ def _orders(cycles: int) -> list[NDArray[np.int64]]:
     return [rng.permutation(cycles) for _ in range(GROUPS)]
 
 
-def _output_stage(precision: Precision, bits: int, totals: Words) -> Streams:
-    cycles = len(totals)
+def _output_stage(tile: Tile, totals: Words, activations: Words) -> Streams:
+    """Totals with a bias; residuals, where the stage takes them, are some of the activations, not added."""
+    precision, bits, cycles = tile.precision, accumulator_bits(tile.precision, tile.fan_in), len(totals)
     off = ("from_buffer", "activation", "pool_first", "pool_enable", "divisor", "divide")
     streams = {"total": _words(totals, bits), **{port: _held(0, cycles) for port in off}}
-    streams |= {"relu": _held(1, cycles), "enable": _held(1, cycles), "pooling": _held(Pooling.NONE, cycles)}
+    enable = _held(2 ** output_registers(tile) - 1, cycles)
+    streams |= {"relu": _held(1, cycles), "enable": enable, "pooling": _held(Pooling.NONE, cycles)}
     # A bias belongs to a neuron and stays while its map is computed: a total of another place will do.
     streams["bias"] = _words(np.full(cycles, totals[cycles // 2], dtype=object), bits)
     if not precision.is_float:
@@ -151,6 +176,15 @@ def _output_stage(precision: Precision, bits: int, totals: Words) -> Streams:
         excess = max(abs(total) for total in totals).bit_length() - max(-span.least, span.most).bit_length()
         shift = max(excess, -LEFT_SHIFTS) & (2 ** shift_bits(bits) - 1)
         streams |= {"shift": _held(shift, cycles), "wide": _held(0, cycles), "slice": _held(0, cycles)}
+    if tile.residual:
+        streams |= {"residual": activations[:cycles], "add_residual": _held(0, cycles)}
+        if not precision.is_float:  # of the result's own unit
+            streams["residual_shift"] = _held(RESIDUAL_FRACTION, cycles)
+    if tile.clip:
+        # As ReLU6 does, some results end at the upper bound: half of the format's largest.
+        format_ = precision.activations
+        high = int(format_.encode(3.0 if precision.is_float else format_.largest / 2))
+        streams |= {"clips": _held(1, cycles), "low": _held(0, cycles), "high": _held(high, cycles)}
     return streams
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bitwatt.hardware.packing import STREAMS, PackedStream, input_stream, layer_streams
+from bitwatt.hardware.packing import PackedStream, image_streams, input_streams, layer_streams
 from bitwatt.hardware.passes import TilePass, compile_passes
 from bitwatt.hardware.pooling import divisor_bits
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, parameter_layout
+from bitwatt.hardware.rtl.layout import layer_descriptor, parameter_layout
 from bitwatt.hardware.streams import Bytes, pack
 from bitwatt.hardware.tile import Tile
 from bitwatt.program.executor import checked_images, trace
@@ -34,14 +34,14 @@ def testbench_files(program: Program, tile: Tile, images: torch.Tensor) -> dict[
     for step in steps:
         shared = {name: memory.add(name, stream) for name, stream in layer_streams(step).items()}
         for image in range(len(images)):
-            sent = shared | {
-                "bin_rows": memory.add("bin_rows", input_stream(step, values[step.step.input][image]))
-            }
-            words = [word for name in STREAMS for word in sent[name]]
+            residuals = None if step.step.residual is None else values[step.step.residual][image]
+            own = image_streams(step, values[step.step.input][image], residuals)
+            sent = shared | {name: memory.add(name, stream) for name, stream in own.items()}
+            words = [word for name in input_streams(tile) for word in sent[name]]
             first = memory.add_expected(step, values[step.step.output][image])
             jobs.append([*words, first, step.plan.events.bout_writes, step.plan.cycles])
     width = 32 * len(jobs[0])
-    sizes = {"PASSES": len(jobs), "PASS_WIDTH": width}
+    sizes = {"PASSES": len(jobs), "PASS_WIDTH": width, "STREAMS": len(input_streams(tile))}
     for name, bits in stream_bits(tile).items():
         sizes |= {f"{name.upper()}_WIDTH": bits, f"{name.upper()}_ROWS": max(memory.rows(name), 1)}
     bits_of = {**stream_bits(tile), "out_rows_that_matter": tile.bout_bits}
@@ -53,14 +53,15 @@ def testbench_files(program: Program, tile: Tile, images: torch.Tensor) -> dict[
 
 def stream_bits(tile: Tile) -> dict[str, int]:
     """Width of the payload of each stream of the tile."""
-    return {
-        "layers": LAYER_DESCRIPTOR.size,
+    bits = {
+        "layers": layer_descriptor(tile).size,
         "bin_rows": tile.bin_bits,
         "sb_rows": tile.sb_bits,
         "parameters": parameter_layout(tile).size,
         "divisors": divisor_bits(tile.precision),
         "out_rows": tile.bout_bits,
     }
+    return bits | ({"residual_rows": tile.bout_bits} if tile.residual else {})
 
 
 class StreamFiles:
@@ -70,6 +71,7 @@ class StreamFiles:
         self.files: dict[str, list[Bytes]] = {}
 
     def rows(self, name: str) -> int:
+        """How many a file has."""
         return sum(len(rows) for rows in self.files.get(name, []))
 
     def add(self, name: str, stream: PackedStream) -> tuple[int, int, int, int]:

@@ -24,6 +24,8 @@ class Tile:
     rows: depth of each buffer, 2 to 65536. clock_hz: clock frequency in Hz. buffers: "sram" macros or
     "flops", memory built of flip-flops. clock_gating: whether idle registers are spared the clock.
     fan_in: most products a neuron may have to add; with the formats it decides the accumulator's width.
+    residual: whether its output stages add a residual. clip: whether they clamp to bounds of the layer's own,
+    beside those of the format and ReLU's.
 
     Raises `RequestError` for a value out of range.
     """
@@ -36,6 +38,8 @@ class Tile:
     buffers: Buffers = "sram"
     clock_gating: bool = True
     fan_in: int = 8192
+    residual: bool = False
+    clip: bool = False
 
     def __init__(
         self,
@@ -47,6 +51,8 @@ class Tile:
         buffers: Buffers = "sram",
         clock_gating: bool = True,
         fan_in: int = 8192,
+        residual: bool = False,
+        clip: bool = False,
     ) -> None:
         if isinstance(precision, str):
             precision = parse_precision(precision)
@@ -59,6 +65,8 @@ class Tile:
             ("buffers", buffers),
             ("clock_gating", clock_gating),
             ("fan_in", _whole("fan_in", fan_in, 1, 2**24)),
+            ("residual", residual),
+            ("clip", clip),
         ):
             object.__setattr__(self, name, value)
         if buffers not in ("flops", "sram"):
@@ -66,6 +74,11 @@ class Tile:
         if synapses & (synapses - 1):
             raise RequestError(
                 f"tile: synapses must be a power of two (the adder tree is binary), got {synapses}"
+            )
+        if buffers == "sram" and rows % 2:
+            raise RequestError(
+                f"tile: rows must be even, since SRAM buffers are two banks that take turns, got {rows}; "
+                "take another number, or buffers='flops'"
             )
 
     @classmethod

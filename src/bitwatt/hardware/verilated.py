@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitwatt.errors import BitwattError, ToolError
-from bitwatt.hardware.packing import STREAMS, input_stream, layer_streams, output_values
+from bitwatt.hardware.packing import image_streams, input_streams, layer_streams, output_values
 from bitwatt.hardware.passes import TilePass
 from bitwatt.hardware.simulate import COUNTED, PassRun
 from bitwatt.hardware.streams import row_bytes
 from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.verilator import build
-
-_HEADER_WORDS = 3 + 6 * len(STREAMS)
 
 
 class VerilatedTile:
@@ -29,14 +27,22 @@ class VerilatedTile:
         self._program = build(tile, trace=trace)
         self._workers = workers or os.cpu_count() or 1
 
-    def run(self, step: TilePass, values: NDArray[np.generic], *, vcd: Path | None = None) -> list[PassRun]:
-        """One pass for each image. values: (images, *shape of the pass's input). vcd: of a tile with `trace`.
+    def run(
+        self,
+        step: TilePass,
+        values: NDArray[np.generic],
+        residuals: NDArray[np.generic] | None = None,
+        *,
+        vcd: Path | None = None,
+    ) -> list[PassRun]:
+        """One pass for each image. values: (images, *shape of the pass's input); residuals likewise, where
+        the pass adds some. vcd: of a tile with `trace`.
 
         Raises `BitwattError` where the tile hangs: a fault of bitwatt's.
         """
         with tempfile.TemporaryDirectory(prefix="bitwatt-cosim-") as name:
             job = Path(name) / "job"
-            _write_job(job, step, values)
+            _write_job(job, step, values, residuals)
             workers = 1 if vcd else min(self._workers, len(values))
             bounds = [len(values) * k // workers for k in range(workers + 1)]
             with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -72,19 +78,23 @@ class VerilatedTile:
         ]
 
 
-def _write_job(path: Path, step: TilePass, values: NDArray[np.generic]) -> None:
+def _write_job(
+    path: Path, step: TilePass, values: NDArray[np.generic], residuals: NDArray[np.generic] | None
+) -> None:
     """The file that driver.cpp reads."""
-    inputs = [input_stream(step, image) for image in values]
+    images = zip(values) if residuals is None else zip(values, residuals, strict=True)
+    own = [image_streams(step, *image) for image in images]
     shared = layer_streams(step)
+    names = input_streams(step.tile)
     header = [step.plan.events.bout_writes, row_bytes(step.tile.bout_bits), 10 * step.plan.cycles + 1000]
-    offset = 8 * _HEADER_WORDS
+    offset = 8 * (len(header) + 6 * len(names))
     with path.open("wb") as file:
         file.seek(offset)
-        for name in STREAMS:
-            streams = inputs if name == "bin_rows" else [shared[name]]
+        for name in names:
+            streams = [shared[name]] if name in shared else [image[name] for image in own]
             first = streams[0]
             header += [len(first.rows), first.rows.shape[1], first.block, first.repeats]
-            header += [int(name == "bin_rows"), offset]
+            header += [int(name not in shared), offset]
             for stream in streams:
                 file.write(stream.rows.tobytes())
                 offset += stream.rows.nbytes

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from bitwatt.errors import ToolError
@@ -92,7 +93,7 @@ def sources() -> list[Path]:
 
 def _shape(tile: Tile) -> str:
     """What the RTL depends on."""
-    return f"{tile.precision} {tile.neurons} {tile.synapses} {tile.rows} {tile.fan_in}"
+    return str(replace(tile, clock_hz=250e6, clock_gating=False))  # which decide how it is built, not what
 
 
 def _digest(*parts: str) -> str:
@@ -108,7 +109,7 @@ def _build_model(folder: Path, tile: Tile, root: Path, compiler: Path, runtime: 
     work = folder / "work"
     work.mkdir()
     sources = _verilate(work, tile, root, trace)
-    (work / "driver.cpp").write_text(DRIVER.read_text())
+    (work / "driver.cpp").write_text(f"#define TILE_RESIDUAL {int(tile.residual)}\n{DRIVER.read_text()}")
     objects = _compile_all(work, [*_merged(work, sources), work / "driver.cpp"], root, compiler, trace)
     _run(
         [compiler, "-o", folder / "tile", *objects, *sorted(runtime.glob("*.o")), "-lpthread"],

@@ -16,8 +16,17 @@ WIDE_BITS = 32
 LEFT_SHIFTS = 4
 """How far the output stage can shift left (a negative shift); rightwards it reaches every accumulator bit."""
 
-LARGEST_WINDOW = 64
-"""Most elements of an average-pooling window: 8 x 8."""
+RESIDUAL_FRACTION = 8
+"""How many binary places below the result's unit the unit of a residual may lie: 2**-8 of it at least."""
+
+RESIDUAL_SHIFT_BITS = 4
+"""Width of a residual's alignment: its unit lies 2**-RESIDUAL_FRACTION to 2**7 above the result's."""
+
+ONE_STAGE_BITS = 48
+"""Widest accumulator that the output stage shifts and rounds between two registers at 250 MHz in 45 nm."""
+
+LARGEST_WINDOW = 128
+"""Most elements of an average-pooling window: 8 x 8, 9 x 9, 25 x 5, ..."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Fixed, Format, parse_precision
+from bitwatt.hardware.tile import Tile
 from bitwatt.program import ops
 from bitwatt.program.program import LOGIT_BITS, Program
 
@@ -22,16 +22,19 @@ LOGITS = Fixed(LOGIT_BITS)
 class Pass:
     """One pass over the tile: what the datapath does, and what the output stage does with it.
 
-    weighted: the convolution or fully connected layer; None in a pooling pass, which reads Bin alone.
-    requantize: how its sums become activations. relu: applied before pooling. pool: applied last.
+    weighted: the convolution or fully connected layer; None in a pass that reads Bin alone. residual: the
+    value that is added to its sums, or to what Bin has. requantize: how the sums become activations. relu,
+    then clip: applied before pooling. pool: applied last.
     """
 
     name: str
     input: str
     output: str
     weighted: ops.Weighted | None = None
+    residual: str | None = None
     requantize: ops.Requantize | None = None
     relu: bool = False
+    clip: ops.Clip | None = None
     pool: ops.Pool | None = None
 
 
@@ -43,7 +46,8 @@ class LayerWork:
     channels made, and reduction: products summed for each, both in one group. pooled_positions: places
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
     without pooling. average: it takes the mean. inputs, results: elements read and left for one image.
-    wide: the outputs are the logits and leave at the accumulator's width.
+    wide: the outputs are the logits and leave at the accumulator's width. residual: as many values as are
+    computed are read besides and added. clip: results are kept within bounds of the layer's own.
     """
 
     name: str
@@ -60,6 +64,8 @@ class LayerWork:
     weights: int
     biases: int
     wide: bool
+    residual: bool = False
+    clip: bool = False
 
     @property
     def macs(self) -> int:
@@ -70,43 +76,106 @@ class LayerWork:
 def split_passes(program: Program) -> tuple[Pass, ...]:
     """The passes of a program, in order.
 
-    Pooling is fused into the layer before it where its windows do not overlap, are not padded and all lie
-    inside the map: then each output is computed once, window by window. Otherwise it is a pass of its own.
-    Quantising the images is done by whoever sends them, outside the tile; flattening is only a matter of
-    the order in which they are read. A value that several operations read is never skipped by fusing.
+    A layer takes along what its output stage can do, as long as nothing else reads what is in between: one
+    addition of a residual, requantising, ReLU, a `Clip`, a pool. Pooling is fused into the layer before it
+    where its windows do not overlap, are not padded and all lie inside the map: then each output is computed
+    once, window by window. Otherwise it is a pass of its own. Quantising the images is done by whoever sends
+    them, outside the tile; flattening, joining and padding are only a matter of the order in which values are
+    read.
+
     Raises `UnsupportedError` for what the tile cannot do.
     """
     activations = parse_precision(program.precision).activations
-    found: list[Pass] = []
-    remaining = list(program.ops)
-    while remaining:
-        op = remaining.pop(0)
+    found: list[tuple[int, Pass]] = []
+    place = {op.name: index for index, op in enumerate(program.ops)}
+    taken: set[str] = set()
+    for op in program.ops:
+        if op.name in taken:
+            continue
         match op:
-            case ops.Conv2d() | ops.Linear():
-                found.append(_with_tail(program, Pass(op.name, op.input, op.name, weighted=op), remaining))
-            case ops.MaxPool2d() | ops.AvgPool2d():
-                # The output stage applies ReLU before pooling, which is the same for a maximum only.
-                relu = isinstance(op, ops.MaxPool2d) and _is_relu_of(program, remaining, op.name)
-                last = remaining.pop(0) if relu else op
-                found.append(Pass(op.name, op.input, last.name, relu=relu, pool=op))
-            case ops.Relu():
-                found.append(Pass(op.name, op.input, op.name, relu=True))
-            case ops.Quantize() | ops.Flatten():
-                pass
+            case ops.Quantize() | ops.Flatten() | ops.Concat() | ops.Pad():
+                continue
             case ops.Requantize():
                 raise UnsupportedError(f"operation '{op.name}' (Requantize) follows no layer of the tile")
-    for step in found:
+            case ops.Table():
+                raise UnsupportedError(
+                    f"operation '{op.name}' (Table): the tile's output stages have no look-up table; they do "
+                    "ReLU, Clip and pooling"
+                )
+        step = _first(op)
+        while (longer := _with_next(program, step)) is not None:
+            step = longer
+            taken.add(step.output)
+        found.append((place[step.output], step))
+    # A pass may wait for its residual, which is made after the layer's own place.
+    steps = [step for _, step in sorted(found, key=lambda each: each[0])]
+    for step in steps:
         _check_formats(program, step, activations)
-    return tuple(found)
+    return tuple(steps)
+
+
+def fitting(tile: Tile, program: Program) -> Tile:
+    """The tile with the options that the program's operations need. Raises as `split_passes`."""
+    steps = split_passes(program)
+    return replace(
+        tile,
+        residual=any(step.residual is not None for step in steps),
+        clip=any(step.clip is not None for step in steps),
+    )
+
+
+def _first(op: ops.Op) -> Pass:
+    """The pass that begins with an operation."""
+    match op:
+        case ops.Conv2d() | ops.Linear():
+            return Pass(op.name, op.input, op.name, weighted=op)
+        case ops.Add():
+            return Pass(op.name, op.input, op.name, residual=op.other)
+        case ops.MaxPool2d() | ops.AvgPool2d():
+            return Pass(op.name, op.input, op.name, pool=op)
+        case ops.Relu():
+            return Pass(op.name, op.input, op.name, relu=True)
+        case ops.Clip():
+            return Pass(op.name, op.input, op.name, clip=op)
+    raise UnsupportedError(f"operation '{op.name}' ({type(op).__name__}): the tile cannot do it")
+
+
+def _with_next(program: Program, step: Pass) -> Pass | None:
+    """The pass with the operation that alone reads its result, where its output stage can do that too."""
+    readers = [op for op in program.ops for name in op.inputs if name == step.output]
+    if len(readers) != 1 or (step.requantize is not None and _is_wide(program, step.requantize)):
+        return None
+    # The output stage clips after ReLU and pools last; but for a maximum, the two may as well come after it.
+    pools = step.pool is not None and not isinstance(step.pool, ops.MaxPool2d)
+    match op := readers[0]:
+        case ops.Add() if step.weighted and step.residual is None and step.output == op.input:
+            # What was rounded or rectified already is added by another pass.
+            if not (step.requantize or step.relu or step.clip or step.pool):
+                return replace(step, output=op.name, residual=op.other)
+        case ops.Requantize() if step.requantize is None:
+            return replace(step, output=op.name, requantize=op)
+        case ops.Relu() if not pools and step.clip is None:
+            return replace(step, output=op.name, relu=True)
+        case ops.Clip() if not pools and step.clip is None:
+            return replace(step, output=op.name, clip=op)
+        case ops.MaxPool2d() | ops.AvgPool2d() if (
+            step.weighted and step.pool is None and _is_fusable(program, op)
+        ):
+            return replace(step, output=op.name, pool=op)
+    return None
+
+
+def _is_wide(program: Program, op: ops.Requantize) -> bool:
+    return op.format == LOGITS != parse_precision(program.precision).activations
 
 
 def _check_formats(program: Program, step: Pass, activations: Format) -> None:
-    read = program.types[step.input].format
-    if read != activations:
-        raise UnsupportedError(
-            f"layer '{step.name}' reads '{step.input}', which is {read}; "
-            f"the tile's activations are {activations}"
-        )
+    for name in (step.input, step.residual):
+        if name is not None and (read := program.types[name].format) != activations:
+            raise UnsupportedError(
+                f"layer '{step.name}' reads '{name}', which is {read}; "
+                f"the tile's activations are {activations}"
+            )
     if step.requantize is not None and step.requantize.format not in (activations, LOGITS):
         raise UnsupportedError(
             f"layer '{step.name}' leaves as {step.requantize.format}; "
@@ -117,37 +186,6 @@ def _check_formats(program: Program, step: Pass, activations: Format) -> None:
 def workload(program: Program) -> tuple[LayerWork, ...]:
     """The passes of a program as shapes. Raises as `split_passes`."""
     return tuple(_work(program, step) for step in split_passes(program))
-
-
-def _with_tail(program: Program, step: Pass, remaining: list[ops.Op]) -> Pass:
-    """The pass with what its output stage can do taken from the front of `remaining`."""
-    requantize, relu, pool, output, wide = None, False, None, step.output, False
-    while pool is None and not wide and _reads_alone(program, remaining, output):
-        op = remaining[0]
-        if isinstance(op, ops.Requantize):
-            requantize = op
-            wide = op.format == LOGITS != parse_precision(program.precision).activations
-        elif isinstance(op, ops.Relu):
-            relu = True
-        elif isinstance(op, ops.MaxPool2d | ops.AvgPool2d) and _is_fusable(program, op):
-            pool = op
-        else:
-            break
-        output = op.name
-        remaining.pop(0)
-    if isinstance(pool, ops.MaxPool2d) and _is_relu_of(program, remaining, output):
-        relu, output = True, remaining.pop(0).name
-    return Pass(step.name, step.input, output, step.weighted, requantize, relu, pool)
-
-
-def _reads_alone(program: Program, remaining: Sequence[ops.Op], value: str) -> bool:
-    """True where the next operation is the one that reads the value."""
-    readers = [op for op in program.ops if op.input == value]
-    return bool(remaining) and readers == [remaining[0]]
-
-
-def _is_relu_of(program: Program, remaining: Sequence[ops.Op], value: str) -> bool:
-    return _reads_alone(program, remaining, value) and isinstance(remaining[0], ops.Relu)
 
 
 def _is_fusable(program: Program, pool: ops.Pool) -> bool:
@@ -163,7 +201,6 @@ def _is_fusable(program: Program, pool: ops.Pool) -> bool:
 
 def _work(program: Program, step: Pass) -> LayerWork:
     source, result = program.types[step.input], program.types[step.output]
-    activations = parse_precision(program.precision).activations
     places = prod(result.shape[1:])
     window = prod(step.pool.kernel) if step.pool else 1
     weighted = step.weighted
@@ -182,5 +219,7 @@ def _work(program: Program, step: Pass) -> LayerWork:
         results=result.size,
         weights=weighted.weight.size if weighted else 0,
         biases=0 if weighted is None or weighted.bias is None else weighted.bias.size,
-        wide=step.requantize is not None and step.requantize.format != activations,
+        wide=step.requantize is not None and _is_wide(program, step.requantize),
+        residual=step.residual is not None,
+        clip=step.clip is not None,
     )

@@ -60,6 +60,7 @@ def _try(plan: StudyPlan, name: str, network: nn.Module, data: Data) -> None:
     import torch
 
     from bitwatt.costing import cost
+    from bitwatt.hardware.workload import fitting
     from bitwatt.program import lower
     from bitwatt.quantization import quantize
 
@@ -80,4 +81,5 @@ def _try(plan: StudyPlan, name: str, network: nn.Module, data: Data) -> None:
         quantised = quantize(network, precision, calibration=example)
         program = lower(quantised, example=example, network=name)
         for preset in (plan.tile.preset, *plan.other_presets):
-            cost(program, plan.tile.tile(precision, preset), technology=plan.technology)
+            tile = fitting(plan.tile.tile(precision, preset), program)
+            cost(program, tile, technology=plan.technology)

@@ -113,9 +113,11 @@ def _point_record(
     source: str,
 ) -> dict[str, Any]:
     from bitwatt.costing import cost
+    from bitwatt.hardware.workload import fitting
 
     precision = parse_precision(stage.precision)
-    costs = cost(program, stage.tile.tile(precision, preset), technology=stage.technology)
+    tile = fitting(stage.tile.tile(precision, preset), program)
+    costs = cost(program, tile, technology=stage.technology)
     figures = asdict(costs)
     del figures["area_provenance"]  # the record's own statement covers both
     return {

@@ -23,7 +23,7 @@ def expected_rows(outer, inner, depth, hold):
 
 def run(rows, outer, inner, depth, window, bin_hold, sb_hold, stalls=()):
     """Steps as (bin row, sb row, first, last, window_first, window_last), and the cycle of each."""
-    dut = Control(rows)
+    dut = Control(rows, banked=rows % 2 == 0)
     steps, cycles = [], []
 
     async def bench(ctx):

@@ -8,7 +8,16 @@ import pytest
 from bitwatt.formats import Fixed, Minifloat, PowerOfTwo, Precision, Ternary, parse_precision
 from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling, divisor_word
 from bitwatt.hardware.rtl.output_stage import OutputStage, output_stage
-from bitwatt.hardware.widths import LEFT_SHIFTS, accumulator_bits, wide_bits, wide_slices
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widths import (
+    LARGEST_WINDOW,
+    LEFT_SHIFTS,
+    RESIDUAL_FRACTION,
+    RESIDUAL_SHIFT_BITS,
+    accumulator_bits,
+    wide_bits,
+    wide_slices,
+)
 
 OFF = {
     "from_buffer": 0,
@@ -48,24 +57,31 @@ def every_total(accumulator, biases):
     return [(t, b, s) for t in totals for b in biases for s in shifts]
 
 
-def play_totals(play, format_, accumulator, cases, **more):
-    make = OutputStage(format_, accumulator)
-    bits = len(make.shift)
+def play_totals(play, format_, accumulator, cases, built=None, late=None, **more):
+    """Results of (total, bias, shift). built: options of the stage; late: ports of the second register."""
+    built = built or {"registers": 1}
+    make = OutputStage(format_, accumulator, **built)
+    bits, registers, lanes = len(make.shift), make.registers, 4
     pool = [make]
     total, bias, shift = zip(*cases, strict=True)
-    return play(
-        lambda: pool.pop() if pool else OutputStage(format_, accumulator),
+    # Cases lie side by side in the lanes, so that a cycle later is so many cases later.
+    delayed = {port: [0] * lanes + list(column) for port, column in (late or {}).items()}
+    found = play(
+        lambda: pool.pop() if pool else OutputStage(format_, accumulator, **built),
         {
             **OFF,
+            "enable": 2**registers - 1,
             "total": words(total, accumulator),
             "bias": words(bias, accumulator),
             "shift": words(shift, bits),
+            **delayed,
             **more,
         },
         "result",
-        1,
-        lanes=4,
+        registers,
+        lanes=lanes,
     )  # building a stage costs the simulator more than running it
+    return found[: len(cases)]
 
 
 @pytest.mark.parametrize("relu_on", [0, 1])
@@ -89,6 +105,85 @@ def test_bias_shift_round_saturate_on_every_total_and_shift(play, format_, relu_
     for (t, b, s), code in zip(cases, got, strict=True):
         wanted = nearest(format_, Fraction(t + b) / Fraction(2) ** s)
         assert code == (relu(format_, wanted) if relu_on else wanted), (t, b, s)
+
+
+SMALL_FORMATS = [Fixed(4), Fixed(3, signed=False), Ternary(), PowerOfTwo(3), Minifloat(2, 1)]
+
+
+@pytest.mark.parametrize("format_, registers", [*((f, 2) for f in SMALL_FORMATS), (Fixed(4), 3)], ids=str)
+def test_residuals_of_every_code_and_alignment(play, format_, registers):
+    """One rounding of the whole sum, ties and jammed bits included."""
+    rng = np.random.default_rng(13)
+    accumulator = 6
+    codes = format_.codes()
+    drawn = [
+        (int(t), int(b), int(s), int(r), int(d))
+        for t, b, s, r, d in zip(
+            rng.integers(-32, 32, 1500),
+            rng.integers(-2, 2, 1500),
+            rng.integers(-LEFT_SHIFTS, accumulator + 1, 1500),
+            rng.choice(codes, 1500),
+            rng.integers(0, 2**RESIDUAL_SHIFT_BITS, 1500),
+            strict=True,
+        )
+    ]
+    late = {"residual": [case[3] for case in drawn], "residual_shift": [case[4] for case in drawn]}
+    got = play_totals(
+        play, format_, accumulator, [case[:3] for case in drawn],
+        {"registers": registers, "residual": True}, late, add_residual=1,
+    )  # fmt: skip
+    ties = 0
+    for (t, b, s, r, d), code in zip(drawn, got, strict=True):
+        residual = int(format_.integers(np.array(r))) * Fraction(2) ** (d - RESIDUAL_FRACTION)
+        exact = Fraction(t + b) / Fraction(2) ** s + residual
+        ties += exact.denominator == 2
+        assert code == nearest(format_, exact), (t, b, s, r, d)
+    assert ties > 10
+
+
+def test_the_sum_of_two_activations(play):
+    """What Bin has stands where the sum does."""
+    format_ = Fixed(4)
+    cases = [
+        (a, s, r, d) for a in range(16) for s in (-4, -1, 0, 2) for r in range(16) for d in (0, 7, 8, 15)
+    ]
+    signed = [((a ^ 8) - 8, s, (r ^ 8) - 8, d) for a, s, r, d in cases]
+    late = {"residual": [r for _, _, r, _ in cases], "residual_shift": [d for *_, d in cases]}
+    got = play_totals(
+        play, format_, 8, [(99, 0, s) for _, s, _, _ in cases], {"registers": 2, "residual": True}, late,
+        add_residual=1, from_buffer=1, activation=[a for a, *_ in cases],
+    )  # fmt: skip
+    for (a, s, r, d), code in zip(signed, got, strict=True):
+        exact = Fraction(a) / Fraction(2) ** s + r * Fraction(2) ** (d - RESIDUAL_FRACTION)
+        assert code == nearest(format_, exact), (a, s, r, d)
+
+
+def test_stages_of_more_registers_pass_activations_on_and_add_nothing_unasked(play):
+    codes = Fixed(4).codes()
+    for built in ({"registers": 2}, {"registers": 2, "residual": True}, {"registers": 3, "residual": True}):
+        extra = {"residual": 5, "residual_shift": 9, "add_residual": 0} if "residual" in built else {}
+        zeros = [(0, 0, 0)] * len(codes)
+        passed = play_totals(play, Fixed(4), 8, zeros, built, from_buffer=1, activation=codes, **extra)
+        assert passed == codes.tolist()
+        got = play_totals(play, Fixed(4), 8, [(6, 1, 0), (6, 1, 1), (-20, 0, 1)], built, **extra)
+        assert got == [7, 4, 8]
+
+
+@pytest.mark.parametrize("format_", [*SMALL_FORMATS, Fixed(8)], ids=str)
+def test_bounds(play, format_):
+    """Every code between every two ends of it, in the order of values."""
+    codes = format_.codes().tolist()[:: max(1, 2**format_.bits // 16)]
+    value = {code: int(format_.integers(np.array(code))) for code in codes}
+    cases = [(c, low, high) for c in codes for low in codes for high in codes if value[low] <= value[high]]
+    late = {"low": [low for _, low, _ in cases], "high": [high for *_, high in cases]}
+    for clips in (0, 1):
+        got = play_totals(
+            play, format_, 8, [(0, 0, 0)] * len(cases), {"registers": 2, "clip": True}, late,
+            clips=clips, from_buffer=1, activation=[c for c, *_ in cases],
+        )  # fmt: skip
+        for (code, low, high), found in zip(cases, got, strict=True):
+            wanted = min(max(value[code], value[low]), value[high]) if clips else value[code]
+            assert value[found] == wanted, (code, low, high)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +265,9 @@ POOLED = [Fixed(8), Fixed(8, signed=False), Minifloat(4, 3), PowerOfTwo(4), Tern
 def test_pooling_windows_of_all_kinds(play_cycles, format_, pooling):
     rng = np.random.default_rng(4)
     windows = [
-        rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 64, 3, 1, 49, 4, 4, 9, 16) for _ in "ab"
+        rng.choice(format_.codes(), size) for size in (9, 6, 4, 2, 125, 3, 1, 49, 4, 4, 9, 16) for _ in "ab"
     ]
-    windows += [np.full(64, format_.encode(end)) for end in (format_.smallest, format_.largest)]
+    windows += [np.full(LARGEST_WINDOW, format_.encode(end)) for end in (format_.smallest, format_.largest)]
     rows = []  # (activation, enable, first, pool enable, divide, divisor)
     ends = []
     for window in windows:
@@ -246,7 +341,7 @@ def test_float32(play_cycles):
             "divisor": int(third.view(np.uint32)),
         }
         seen = play_cycles(
-            output_stage(parse_precision("float32"), 64),
+            output_stage(Tile("float32")),
             {
                 **rows,
                 "total": totals,
@@ -267,7 +362,7 @@ def test_float32_maximum_and_relu_of_zeros_and_nan(play_cycles):
     def largest(*window, relu=0):
         n = len(window)
         found = play_cycles(
-            output_stage(parse_precision("float32"), 64),
+            output_stage(Tile("float32")),
             {
                 "total": [0] * (n + 1),
                 "bias": [0] * (n + 1),

@@ -26,7 +26,8 @@ module testbench;
 
     logic [31:0] number, cycles, left, wrong, late;
     wire [`PASS_WIDTH-1:0] job = passes[number];
-    wire [31:0] out_first = job[640+:32], out_rows = job[672+:32], scheduled = job[704+:32];
+    localparam OUT = 128 * `STREAMS;
+    wire [31:0] out_first = job[OUT+:32], out_rows = job[OUT+32+:32], scheduled = job[OUT+64+:32];
 
     wire layers_valid, bin_rows_valid, sb_rows_valid, parameters_valid, divisors_valid, out_rows_valid;
     wire layers_ready, bin_rows_ready, sb_rows_ready, parameters_ready, divisors_ready;
@@ -50,6 +51,12 @@ module testbench;
         clk, rst, start, job[384+:128], parameters_valid, parameters_payload, parameters_ready);
     source #(`DIVISORS_WIDTH, `DIVISORS_ROWS, "tb/divisors.hex") divisors_source (
         clk, rst, start, job[512+:128], divisors_valid, divisors_payload, divisors_ready);
+`ifdef RESIDUAL_ROWS_WIDTH
+    wire residual_rows_valid, residual_rows_ready;
+    wire [`RESIDUAL_ROWS_WIDTH-1:0] residual_rows_payload;
+    source #(`RESIDUAL_ROWS_WIDTH, `RESIDUAL_ROWS_ROWS, "tb/residual_rows.hex") residual_rows_source (
+        clk, rst, start, job[640+:128], residual_rows_valid, residual_rows_payload, residual_rows_ready);
+`endif
 
     tile dut (.out_rows_ready(1'b1), .*);
 

@@ -11,6 +11,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from bitwatt.hardware.rtl.buffers import same_bank
 from bitwatt.hardware.rtl.ring import RingPointers
 
 COUNTER_BITS = 20
@@ -51,11 +52,13 @@ class Control(wiring.Component):  # type: ignore[misc]
     start/busy: a descriptor is taken when `start` is high and `busy` low. step: a pair of rows is read in
     this cycle (at bin_address and sb_address), never while `stall` is high. first, last: that pair begins,
     ends a sum; last_inner: in the last turn of the inner loop. window_first, window_last: the sum begins,
-    ends a pooling window. done: the layer's last step.
+    ends a pooling window. done: the layer's last step. banked: Bin and SB are two banks each, and writing
+    waits where reading is in its bank.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, banked: bool) -> None:
         self.rows = rows
+        self.banked = banked
         address = range(rows)
         super().__init__(
             {
@@ -101,6 +104,9 @@ class Control(wiring.Component):  # type: ignore[misc]
             self.done.eq(self.step & self.last & last_inner & last_outer),
         ]
         for ring, hold, prefix in ((bin_ring, loops.bin_hold, "bin"), (sb_ring, loops.sb_hold, "sb")):
+            waits = Signal(name=f"{prefix}_waits")
+            if self.banked:
+                m.d.comb += waits.eq(ring.advance & same_bank(ring.read_address, ring.write_address))
             m.d.comb += [
                 ring.advance.eq(self.step if prefix == "bin" else self.step & loops.uses_sb),
                 ring.rewind.eq(
@@ -114,7 +120,7 @@ class Control(wiring.Component):  # type: ignore[misc]
                     | ((hold == Hold.OUTER) & last_outer)
                 ),
                 ring.push.eq(getattr(self, f"{prefix}_push")),
-                getattr(self, f"{prefix}_writable").eq(ring.writable),
+                getattr(self, f"{prefix}_writable").eq(ring.writable & ~waits),
                 getattr(self, f"{prefix}_address").eq(ring.read_address),
                 getattr(self, f"{prefix}_write_address").eq(ring.write_address),
             ]

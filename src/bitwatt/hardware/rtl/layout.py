@@ -9,13 +9,24 @@ from amaranth.lib.wiring import In, Out, Signature
 from bitwatt.hardware.pooling import Pooling, divisor_bits
 from bitwatt.hardware.rtl.control import LOOP_DESCRIPTOR
 from bitwatt.hardware.tile import Tile
-from bitwatt.hardware.widths import FLOAT_BITS, accumulator_bits, shift_bits
+from bitwatt.hardware.widths import FLOAT_BITS, RESIDUAL_SHIFT_BITS, accumulator_bits, shift_bits
 
 SLICE_BITS = 5
 """Width of the counters of a wide output's slices and of pauses: 32 bits in slices of at least one."""
 
-LAYER_DESCRIPTOR = data.StructLayout(
-    {
+
+def layer_descriptor(tile: Tile) -> data.StructLayout:
+    """What describes a pass.
+
+    from_buffer: it reads Bin alone. relu, pooling: what the output stage does (`Pooling`). wide: logits, in
+    `slices` rows of a group (stored less one). pause: cycles for which no row is read after the last one of a
+    pooling window, or of a wide sum. keep_parameters: a row of parameters serves a whole inner loop, else one
+    visit. residual: one row of `residual_rows` is added at each visit; its unit is 2**(residual_shift -
+    RESIDUAL_FRACTION) of the result's (float32: has none). clips: results are kept within low and high, code
+    words.
+    """
+    activations = tile.precision.activations.bits
+    fields: dict[str, int | data.StructLayout] = {
         "loops": LOOP_DESCRIPTOR,
         "from_buffer": 1,
         "relu": 1,
@@ -25,11 +36,13 @@ LAYER_DESCRIPTOR = data.StructLayout(
         "pause": SLICE_BITS,
         "keep_parameters": 1,
     }
-)
-"""A pass. from_buffer: a pooling pass, which reads Bin alone. relu, pooling: what the output stage does
-(`Pooling`). wide: logits, in `slices` rows of a group (stored less one). pause: cycles for which no row is
-read after the last one of a pooling window, or of a wide sum. keep_parameters: a row of parameters serves a
-whole inner loop, else one visit."""
+    if tile.residual:
+        fields["residual"] = 1
+        if not tile.precision.is_float:
+            fields["residual_shift"] = RESIDUAL_SHIFT_BITS
+    if tile.clip:
+        fields |= {"clips": 1, "low": activations, "high": activations}
+    return data.StructLayout(fields)
 
 
 def parameter_layout(tile: Tile) -> data.StructLayout:
@@ -48,17 +61,18 @@ def parameter_layout(tile: Tile) -> data.StructLayout:
 def tile_signature(tile: Tile) -> Signature:
     """The tile's ports. bin_read, sb_read, bout_write, bout_read: a row is read or written in this cycle."""
     weights, activations = tile.precision.weights.bits, tile.precision.activations.bits
+    words = {
+        "layers": layer_descriptor(tile),
+        "bin_rows": data.ArrayLayout(activations, tile.synapses),
+        "sb_rows": data.ArrayLayout(weights, tile.neurons * tile.synapses),
+        "parameters": parameter_layout(tile),
+        "divisors": divisor_bits(tile.precision),
+    }
+    if tile.residual:
+        words["residual_rows"] = data.ArrayLayout(activations, tile.neurons)
+    flags = ("bin_read", "sb_read", "bout_write", "bout_read")
     return Signature(
-        {
-            "layers": In(stream.Signature(LAYER_DESCRIPTOR)),
-            "bin_rows": In(stream.Signature(data.ArrayLayout(activations, tile.synapses))),
-            "sb_rows": In(stream.Signature(data.ArrayLayout(weights, tile.neurons * tile.synapses))),
-            "parameters": In(stream.Signature(parameter_layout(tile))),
-            "divisors": In(stream.Signature(divisor_bits(tile.precision))),
-            "out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons))),
-            "bin_read": Out(1),
-            "sb_read": Out(1),
-            "bout_write": Out(1),
-            "bout_read": Out(1),
-        }
+        {name: In(stream.Signature(shape)) for name, shape in words.items()}
+        | {"out_rows": Out(stream.Signature(data.ArrayLayout(activations, tile.neurons)))}
+        | {name: Out(1) for name in flags}
     )

@@ -6,27 +6,27 @@ from amaranth.hdl import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
-from bitwatt.formats import Binary, Precision
+from bitwatt.formats import Binary
 from bitwatt.hardware.rtl.accumulator import accumulator
 from bitwatt.hardware.rtl.adder_tree import adder_tree
 from bitwatt.hardware.rtl.output_stage import output_stage
 from bitwatt.hardware.rtl.placement import Place, inline
 from bitwatt.hardware.rtl.weight_block import weight_block
+from bitwatt.hardware.tile import Tile
 
 
 class Neuron(wiring.Component):  # type: ignore[misc]
-    """One neuron of `synapses` inputs.
+    """One neuron of a tile.
 
     inputs, weights: the rows that were read, code words. block_enable, tree_enable, accumulator_enable move
     the registers of a stage; load: the accumulator starts a sum. All other ports are the output stage's.
     """
 
-    def __init__(self, precision: Precision, synapses: int, fan_in: int, place: Place = inline) -> None:
-        self.precision = precision
-        self.synapses = synapses
-        self.fan_in = fan_in
+    def __init__(self, tile: Tile, place: Place = inline) -> None:
+        self.tile = tile
         self._place = place
-        self._stage = output_stage(precision, fan_in)
+        self._stage = output_stage(tile)
+        precision, synapses = tile.precision, tile.synapses
         passed_on = dict(self._stage.signature.members)
         del passed_on["total"]
         self._passed_on = tuple(passed_on)
@@ -44,11 +44,9 @@ class Neuron(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        precision, synapses = self.precision, self.synapses
+        precision, synapses, fan_in = self.tile.precision, self.tile.synapses, self.tile.fan_in
         tree = self._place(m, "tree", "adder_tree", lambda: adder_tree(precision, synapses))
-        total = self._place(
-            m, "accumulator", "accumulator", lambda: accumulator(precision, synapses, self.fan_in)
-        )
+        total = self._place(m, "accumulator", "accumulator", lambda: accumulator(precision, synapses, fan_in))
         stage = self._place(m, "output", "output_stage", lambda: self._stage)
         for synapse in range(synapses):
             weight, activation = self.weights[synapse], self.inputs[synapse]

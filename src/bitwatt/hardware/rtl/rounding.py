@@ -19,18 +19,32 @@ QUARTERS = 2
 """Fraction bits of a jammed number: a half, and the jammed bit."""
 
 
-def shifted(m: Module, value: Value, shift: Value) -> Value:
-    """value * 2**-shift as a jammed number, for a signed shift from -LEFT_SHIFTS up: nothing is lost."""
-    width = len(value) + LEFT_SHIFTS + QUARTERS
+def shifted(m: Module, value: Value, shift: Value, fraction: int = QUARTERS) -> Value:
+    """value * 2**-shift as a jammed number, for a signed shift from -LEFT_SHIFTS up: nothing is lost.
+
+    fraction: how many fraction bits it is given, the jammed one among them.
+    """
+    width = len(value) + LEFT_SHIFTS + fraction
     moved: Value = Signal(signed(width))
     distance = Signal(len(shift))
-    m.d.comb += [moved.eq(value << (LEFT_SHIFTS + QUARTERS)), distance.eq(shift + LEFT_SHIFTS)]
+    m.d.comb += [moved.eq(value << (LEFT_SHIFTS + fraction)), distance.eq(shift + LEFT_SHIFTS)]
     for stage in reversed(range(len(distance))):
         drop = min(2**stage, width - 1)
         following = Signal(signed(width))
         m.d.comb += following.eq(Mux(distance[stage], (moved >> drop) | moved[:drop].any(), moved))
         moved = following
     return moved
+
+
+def jammed_sum(m: Module, jammed: Value, addend: Value, fraction: int) -> Value:
+    """A jammed number of `fraction` fraction bits plus an exact one, as a jammed number of QUARTERS.
+
+    addend: signed, in units of twice the jammed bit's: an even number leaves the jammed bit what it says.
+    """
+    total = Signal(signed(max(len(jammed), len(addend) + 1) + 1))
+    m.d.comb += total.eq(jammed + (addend << 1))
+    below = fraction - QUARTERS + 1
+    return Cat(total[:below].any(), total[below:]).as_signed()
 
 
 @singledispatch

@@ -1,15 +1,17 @@
 """The whole tile: buffers, datapath, output queue and control, between plain streams.
 
-    layers       descriptors, one a pass (LAYER_DESCRIPTOR)
+    layers       descriptors, one a pass (layer_descriptor)
     bin_rows     rows of `synapses` activations          -> Bin -+
     sb_rows      rows of `neurons` x `synapses` weights  -> SB  -+-> weight blocks -> trees -> accumulators
     parameters   biases and shifts of an output group    ---------------------------------> output stages
     divisors     one for each row of means               ---------------------------------> output stages
+    residual_rows  rows of `neurons` activations         ---------------------------------> output stages
     out_rows     rows of `neurons` outputs               <- Bout <-------------------------- output stages
 
 A descriptor is taken when the pass before has left. The pipeline moves as a whole: it stops while a row of
 parameters that it needs has not come or Bout is full, and control stops by itself while Bin or SB is empty.
-Weight n * synapses + s of a row belongs to neuron n and input s.
+Weight n * synapses + s of a row belongs to neuron n and input s. Only a tile with residuals has their stream;
+each of its rows is used once, as it comes, and so needs no buffer.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 
 from bitwatt.hardware.pipeline import pipeline_stages
 from bitwatt.hardware.pooling import Pooling
-from bitwatt.hardware.rtl.buffers import FlipFlopMemory
+from bitwatt.hardware.rtl.buffers import buffer_memory
 from bitwatt.hardware.rtl.control import Control
 from bitwatt.hardware.rtl.fifo import OutputQueue
-from bitwatt.hardware.rtl.layout import LAYER_DESCRIPTOR, SLICE_BITS, tile_signature
+from bitwatt.hardware.rtl.layout import SLICE_BITS, layer_descriptor, tile_signature
 from bitwatt.hardware.rtl.neuron import Neuron
 from bitwatt.hardware.rtl.placement import Place, inline
 from bitwatt.hardware.tile import Tile
@@ -46,11 +48,12 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: object) -> Module:
         m = Module()
         tile = self.tile
-        stages = pipeline_stages(tile.precision, tile.synapses)
-        m.submodules.control = control = Control(tile.rows)
-        m.submodules.bout = bout = OutputQueue(tile.rows, tile.bout_bits)
+        stages = pipeline_stages(tile)
+        m.submodules.control = control = Control(tile.rows, tile.buffers == "sram")
+        m.submodules.bout = bout = OutputQueue(tile)
         run, pause = Signal(), Signal(SLICE_BITS)
-        layer = Signal(LAYER_DESCRIPTOR)
+        layer = Signal(layer_descriptor(tile))
+        adds_residual = layer.residual if tile.residual else C(0)
         with m.If(control.start):
             m.d.sync += layer.eq(self.layers.payload)
 
@@ -67,44 +70,55 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
         read = _delayed(m, issued, 1, run)[0]
         path = [issued, read, *_delayed(m, read, to_total, run, ~layer.from_buffer)]
 
-        # The output stage takes a sum when it is complete; in a pooling pass, each row that Bin gives.
-        summed = path[-1]
+        # The output stage takes a sum when it is complete; in a pass of Bin alone, each row that it gives.
+        taken, entering = Signal(_TOKEN), Signal(_TOKEN)
         slice_, repeating, popping = Signal(SLICE_BITS), Signal(), Signal()
-        entering = Signal(_TOKEN)
-        last_slice = ~layer.wide | (slice_ == layer.slices)
+        last_slice, has_parameters = Signal(), Signal()
         m.d.comb += [
-            entering.eq(Mux(layer.from_buffer, read, summed)),
-            entering.valid.eq(Mux(layer.from_buffer, read.valid, (summed.valid & summed.last) | repeating)),
-            entering.pop.eq(~layer.from_buffer & last_slice & Mux(repeating, popping, summed.pop)),
+            last_slice.eq(~layer.wide | (slice_ == layer.slices)),
+            has_parameters.eq(~layer.from_buffer | adds_residual),
+            taken.eq(Mux(layer.from_buffer, read, path[-1])),
+            entering.eq(taken),
+            entering.valid.eq((taken.valid & taken.last) | repeating),
+            entering.pop.eq(has_parameters & last_slice & Mux(repeating, popping, taken.pop)),
         ]
         with m.If(run & entering.valid & layer.wide):
             m.d.sync += [slice_.eq(Mux(last_slice, 0, slice_ + 1)), repeating.eq(~last_slice)]
             with m.If(~repeating):
-                m.d.sync += popping.eq(summed.pop)
+                m.d.sync += popping.eq(taken.pop)
         # What follows stays away until a wide sum's slices could leave, or a mean is divided.
         with m.If(control.step & control.last & control.window_last):
             m.d.sync += pause.eq(layer.pause)
         with m.Elif(run & (pause != 0)):
             m.d.sync += pause.eq(pause - 1)
 
+        # The output stage's registers: residuals belong to the second of them, slices to the last.
+        staged = [entering, *_delayed(m, entering, stages["output_stage"], run)]
+        coded, rounded_slice = staged[-1], slice_
+        for _ in staged[1:-1]:
+            following = Signal(SLICE_BITS)
+            with m.If(run):
+                m.d.sync += following.eq(rounded_slice)
+            rounded_slice = following
         # A token goes only as far as the pooling asks, so that the pass is over when its last row is.
-        coded = _delayed(m, entering, 1, run)[0]
         pooled = _delayed(m, coded, 1, run, layer.pooling != Pooling.NONE)[0]
         means = Signal()
         m.d.comb += means.eq((layer.pooling == Pooling.AVERAGE) & pooled.valid & pooled.closes)
-        leaving = [entering, coded, pooled, *_delayed(m, pooled, stages["average_pool"] - 1, run, means)]
+        leaving = [coded, pooled, *_delayed(m, pooled, stages["average_pool"] - 1, run, means)]
         written = Signal()
         with m.Switch(layer.pooling):
-            for pooling, behind in ((Pooling.MAX, 2), (Pooling.AVERAGE, 1 + stages["average_pool"])):
+            for pooling, behind in ((Pooling.MAX, 1), (Pooling.AVERAGE, stages["average_pool"])):
                 with m.Case(pooling):
                     m.d.comb += written.eq(leaving[behind].valid & leaving[behind].closes)
             with m.Default():
                 m.d.comb += written.eq(coded.valid)
 
-        starved = (entering.valid & ~layer.from_buffer & ~self.parameters.valid) | (
-            means & ~self.divisors.valid
-        )
-        in_flight = reduce(or_, (token.valid for token in [*path[1:], *leaving[1:]]), repeating)
+        starved = (entering.valid & has_parameters & ~self.parameters.valid) | (means & ~self.divisors.valid)
+        if tile.residual:
+            adding = staged[1].valid & adds_residual
+            starved |= adding & ~self.residual_rows.valid
+            m.d.comb += self.residual_rows.ready.eq(run & adding)
+        in_flight = reduce(or_, (token.valid for token in [*path[1:], *staged[1:], *leaving[1:]]), repeating)
         m.d.comb += [
             run.eq(~starved & ~(written & ~bout.writable)),
             control.stall.eq(~run | (pause != 0)),
@@ -136,18 +150,24 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             "load": path[after_tree].first,
             "from_buffer": layer.from_buffer,
             "relu": layer.relu,
-            "enable": run & entering.valid,
+            "enable": Cat(run & token.valid for token in staged[:-1]),
             "pooling": layer.pooling,
             "pool_first": coded.opens,
             "pool_enable": run & coded.valid & (layer.pooling != Pooling.NONE),
             "divisor": self.divisors.payload,
             # float32's second stage of the multiplication moves one cycle later.
-            "divide": run & (means | leaving[3].valid if tile.precision.is_float else means),
+            "divide": run & (means | leaving[2].valid if tile.precision.is_float else means),
         }
         if stages["weight_block"]:
             moved["block_enable"] = moving(1, after_blocks)
         if not tile.precision.is_float:
-            moved |= {"wide": layer.wide, "slice": slice_}
+            moved |= {"wide": layer.wide, "slice": rounded_slice}
+        if tile.residual:
+            moved["add_residual"] = adds_residual
+            if not tile.precision.is_float:
+                moved["residual_shift"] = layer.residual_shift
+        if tile.clip:
+            moved |= {"clips": layer.clips, "low": layer.low, "high": layer.high}
         m.d.comb += bout.row.eq(self._neurons(m, control, moved))
         return m
 
@@ -166,7 +186,7 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
                 m,
                 f"neuron_{index}",
                 "neuron",
-                lambda: Neuron(precision, tile.synapses, tile.fan_in, self._place),
+                lambda: Neuron(tile, self._place),
             )
             m.d.comb += [getattr(neuron, name).eq(value) for name, value in shared.items()]
             m.d.comb += [
@@ -177,13 +197,15 @@ class TileRTL(wiring.Component):  # type: ignore[misc]
             ]
             if index < tile.synapses:
                 m.d.comb += neuron.activation.eq(inputs.word_select(index, precision.activations.bits))
+            if tile.residual:
+                m.d.comb += neuron.residual.eq(self.residual_rows.payload[index])
             if not precision.is_float:
                 m.d.comb += neuron.shift.eq(self.parameters.payload.shift[index])
         return row
 
     def _memory(self, m: Module, name: str, control: Control, rows: stream.Interface, width: int) -> Value:
         """Bin or SB, filled from its stream; the row that was addressed one cycle ago."""
-        memory = FlipFlopMemory(self.tile.rows, width)
+        memory = buffer_memory(self.tile, width)
         m.submodules[name] = memory
         push = getattr(control, f"{name}_push")
         m.d.comb += [

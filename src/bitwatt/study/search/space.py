@@ -79,6 +79,8 @@ class Space:
             rows=plan.rows,
             buffers=plan.buffers,
             clock_gating=[plan.clock_gating],
+            residual=[any(work.residual for passes in works.values() for work in passes)],
+            clip=[any(work.clip for passes in works.values() for work in passes)],
             refused="mark",
         )
         self._swept = swept
