@@ -342,7 +342,8 @@ def facts() -> dict[str, str]:
     for age, ours in (("old", old), ("new", new)):
         for quantity, parts in (("area", area_parts), ("power", power_parts)):
             found[f"{age}_{quantity}_split"] = split(ours, parts, quantity)
-            found[f"{age}_{quantity}_in_buffers"] = span(buffer_shares(ours, parts))
+            found[f"{age}_{quantity}_in_buffers"] = span(shares_of_saving(ours, parts, BUFFERS))
+            found[f"{age}_{quantity}_in_arithmetic"] = span(shares_of_saving(ours, parts, ARITHMETIC))
     for name in ("fixed8", "binary"):
         found[f"{name}_area"] = percent(saved({n: c.area_mm2 for n, c in new.items()})[name])
         found[f"{name}_power"] = percent(saved({n: c.power_w for n, c in new.items()})[name])
@@ -396,10 +397,11 @@ def power_parts(cost: TileCost) -> Mapping[str, float]:
     return cost.power_w_by_owner
 
 
-def buffer_shares(ours: dict[str, TileCost], parts: Parts) -> list[float]:
+def shares_of_saving(ours: dict[str, TileCost], parts: Parts, components: Sequence[str]) -> list[float]:
+    """Precision by precision how much of the saving is saved in `components`."""
     whole = {name: sum(parts(cost).values()) for name, cost in ours.items()}
-    buffers = {name: sum(parts(cost)[key] for key in BUFFERS) for name, cost in ours.items()}
-    return [share_of_saving(whole, buffers, name) for name in NARROW[1:]]
+    within = {name: sum(parts(cost)[key] for key in components) for name, cost in ours.items()}
+    return [share_of_saving(whole, within, name) for name in NARROW[1:]]
 
 
 def span(shares: Sequence[float]) -> str:

@@ -16,7 +16,8 @@ from bitwatt.technology.plan import plan_synthesis
 from bitwatt.technology.synthesis import synthesize_all
 from bitwatt.technology.toolchain import liberty_path
 
-#: um2 at 65 nm, from DianNao's table of multipliers: (16-bit truncated fixed point, 32-bit floating point).
+#: um2 at 65 nm: (16-bit truncated fixed point, 32-bit floating point). Quoted from memory of the table of
+#: multipliers in that paper (doi:10.1145/2541940.2541967), not verified; nothing else is computed with them.
 DIANNAO_UM2 = (1309.32, 7997.76)
 
 

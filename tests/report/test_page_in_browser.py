@@ -38,9 +38,52 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def address_of_several(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two studies, of another network on other data each, with tiles of two presets."""
+    first, second = (json.loads(INVENTED.read_text()) for _ in range(2))
+    second["data"]["name"] = "cifar10"
+    for point in second["points"]:
+        point["network"] = "alex"
+    tiles = {
+        preset: [
+            {
+                "technology": "nangate45",
+                "precision": point["precision"],
+                "node_nm": node,
+                "clock_hz": 250e6,
+                "area_mm2": point["area_mm2"],
+                "power_w": point["power_w"],
+                "energy_j_per_mac": point["energy_j"] / 1e6,
+                "area_mm2_by_component": point["area_mm2_by_component"],
+                "power_w_by_owner": {"sb": point["power_w"]},
+                "energy_j_per_mac_by_component": {
+                    name: energy / 1e6 for name, energy in point["energy_j_by_component"].items()
+                },
+                "timing": {"too_slow": ["output_stage"]},
+            }
+            for point in first["points"]
+        ]
+        for preset, node in (("hashemi2017", 65), ("modern", 45))
+    }
+    path = tmp_path_factory.mktemp("page") / "several.html"
+    write_page([first, second], path, tiles=tiles)
+    return path.as_uri()
+
+
 @pytest.fixture
 def page(browser: "Browser", address: str) -> Iterator["Page"]:
     """The page, opened; fails at the end if it complained or asked for anything but itself."""
+    yield from _opened(browser, address)
+
+
+@pytest.fixture
+def several(browser: "Browser", address_of_several: str) -> Iterator["Page"]:
+    """The page of several studies, likewise."""
+    yield from _opened(browser, address_of_several)
+
+
+def _opened(browser: "Browser", address: str) -> Iterator["Page"]:
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     opened = context.new_page()
@@ -122,6 +165,28 @@ def test_nothing_sticks_out_sideways(page: "Page", width: int, shown: str) -> No
     assert page.locator("figure:visible svg.scatter").locator("..").get_attribute("class") == shown
 
 
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_sticks_out_of_a_page_of_several_studies(several: "Page", width: int) -> None:
+    several.set_viewport_size({"width": width, "height": 800})
+    for details in several.locator("summary").all():
+        details.click()
+    assert several.evaluate("document.documentElement.scrollWidth") == width
+    # Presets beside each other where there is room.
+    left, right = (several.locator("#presets .sides > div").nth(index).bounding_box() for index in range(2))
+    assert left is not None
+    assert right is not None
+    assert (left["y"] == right["y"]) == (width == 1200)
+
+
+def test_the_contents_lead_to_networks_presets_and_published_tables(several: "Page") -> None:
+    links = several.locator("nav a")
+    assert links.all_inner_texts() == ["LeNet", "ALEX", "Presets", "Published", "Sources", "Reproduce"]
+    for target in links.evaluate_all("links => links.map(link => link.getAttribute('href'))"):
+        assert several.locator(target).count() == 1
+    row = several.get_by_role("region", name="Published energies of an image beside ours").locator("tr")
+    assert row.nth(2).inner_text().split() == ["float32", "60.74", "58.2", "335.68", "58.2"]
+
+
 def test_dark_and_light(page: "Page") -> None:
     def brightness() -> int:
         color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -167,6 +232,12 @@ def test_all_text_has_the_contrast_that_wcag_asks(page: "Page", scheme: Any) -> 
     for details in page.locator("summary").all():
         details.click()
     assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_of_a_page_of_several_studies(several: "Page", scheme: Any) -> None:
+    several.emulate_media(color_scheme=scheme)
+    assert several.evaluate(CONTRAST) == []
 
 
 def test_without_scripts_all_is_there(browser: "Browser", address: str) -> None:
