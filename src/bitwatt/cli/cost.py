@@ -127,6 +127,7 @@ def _measured(
 
 def _tables(found: Cost) -> list[RenderableType]:
     from bitwatt.cli.output import table
+    from bitwatt.cli.sources import source_lines
     from bitwatt.report.quantities import percent, si, whole
 
     totals = table("", ">")
@@ -154,7 +155,5 @@ def _tables(found: Cost) -> list[RenderableType]:
             percent(layer["utilisation"]),
             si(layer["energy_j"], "J"),
         )
-    sources = table("component", "source")
-    for name, text in found.provenance.items():
-        sources.add_row(name.replace("_", " "), text)
-    return ["", totals, "", parts, "", layers, "", sources]
+    sources = source_lines((found.provenance, found.area_mm2_by_component))
+    return ["", totals, "", parts, "", layers, "", *sources]

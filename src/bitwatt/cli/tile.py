@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,6 @@ import typer
 from bitwatt.cli.arguments import Json, Preset, Technology, example
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import RenderableType
 
     from bitwatt.costing.tile_cost import TileCost
@@ -70,6 +67,7 @@ def tile(
 
 def _tables(found: list[TileCost], beside_published: bool) -> list[RenderableType]:
     from bitwatt.cli.output import table
+    from bitwatt.cli.sources import source_lines
     from bitwatt.report.quantities import percent, si, significant, whole
 
     made: list[RenderableType] = ["", _totals(found)]
@@ -95,34 +93,11 @@ def _tables(found: list[TileCost], beside_published: bool) -> list[RenderableTyp
             si(cost.largest_clock_hz, "Hz"),
             closes.replace("_", " "),
         )
-    sources = [f"- {names}: {text}" for names, text in distinct_sources(found)]
     bits = ", ".join(f"{cost.precision} {whole(cost.buffer_bits)}" for cost in found)
     shares = ", ".join(f"{cost.precision} {percent(_buffer_share(cost))}" for cost in found)
     return [*made, "", areas, "", powers, "", timing, "", f"buffer bits: {bits}",
             f"share of the area that is buffers: {shares}", "",
-            "sources (each figure's in full: --json)", *sources]  # fmt: skip
-
-
-def distinct_sources(found: Sequence[TileCost]) -> list[tuple[str, str]]:
-    """Every statement of the tiles' provenance once, without its counts, and which figures it is of."""
-    said: dict[str, dict[str, None]] = {}
-    for cost in found:
-        for name, text in cost.provenance.items():
-            head, operands, detail = text.partition("; operands ")
-            clauses = head.split("; ") if name in cost.area_mm2_by_component else [head]
-            if operands:
-                clauses.append(f"operands {detail.split('; ')[0]}")
-            for clause in clauses:
-                plain = _COUNTS.sub("", clause.removeprefix("synthesised: "))
-                said.setdefault(plain, {})[name.replace("_", " ")] = None
-    everything = {name.replace("_", " ") for name in found[0].area_mm2_by_component}
-    return [
-        ("every component" if everything <= set(names) else ", ".join(names), text)
-        for text, names in said.items()
-    ]
-
-
-_COUNTS = re.compile(r"\d+ cells, |\d+ (?=macros)| of \d+ x \d+ bits| to \d+(?= bits a row)")
+            *source_lines(*((cost.provenance, cost.area_mm2_by_component) for cost in found))]  # fmt: skip
 
 
 def _totals(found: list[TileCost]) -> RenderableType:
