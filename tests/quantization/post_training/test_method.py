@@ -43,7 +43,7 @@ def test_the_default_meets_the_float_network_best(network, quantised, images):
         wanted = network(images)
         missed = {}
         for name, method in METHODS.items():
-            made = quantised("fixed4")
+            made = quantised("fixed3:fixed8")
             improve(made, images, method)
             missed[name] = float((made.eval()(images) - wanted).square().mean())
     assert missed["together"] < missed["bias"] < missed["least error"]

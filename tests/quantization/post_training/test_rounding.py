@@ -7,7 +7,7 @@ import torch
 
 from bitwatt.formats import parse_format
 from bitwatt.quantization import round_to_grid
-from bitwatt.quantization.post_training import correct_biases, round_together
+from bitwatt.quantization.post_training import round_together
 from bitwatt.quantization.post_training.observing import bare, float_twin, groups, patches, reads
 from bitwatt.quantization.post_training.rounding import compensated
 
@@ -60,22 +60,29 @@ def test_near_the_best_of_all_roundings():
     assert best <= together < 1.5 * best
 
 
-def miss(network, twin, name, images):
-    """Mean squared error of a layer's sums, in real units."""
-    with torch.no_grad(), bare(network.layer(name)), bare(twin.layer(name)):
-        found = network.layer(name)(reads(network, name, images))
-        wanted = twin.layer(name)(reads(twin, name, images))
-    return float((found - wanted).square().mean())
+def miss(layer, aimed, x):
+    """Variance of what rounding a layer's weights does to its sums, for operands x as they come."""
+    change = layer.integer_weight() * layer.weight_exponent.double().exp2().view(
+        -1, *[1] * (layer.weight.dim() - 1)
+    )
+    change = (change - aimed.weight.double()).reshape(groups(layer), -1, layer.weight[0].numel())
+    sums = change @ patches(layer, x).double().transpose(1, 2)
+    return float(sums.detach().var(dim=2).sum())
 
 
 @pytest.mark.parametrize("precision", ["fixed4", "fixed3:fixed8", "pow2", "ternary:fixed8", "binary", "e4m3"])
 def test_sums_are_met_better_than_by_rounding_each(precision, quantised, images):
     nearest, together = quantised(precision), quantised(precision)
     twin = float_twin(nearest, images)
-    correct_biases(nearest, images, twin)
     round_together(together, images, twin)
-    last = [name for name, _ in together.weighted_layers()][-1]
-    assert miss(together, twin, last, images) < miss(nearest, twin, last, images)
+    found, before = [], []
+    for name, layer in together.weighted_layers():
+        x = reads(together, name, images)
+        found.append(miss(layer, twin.layer(name), x))
+        before.append(miss(nearest.layer(name), twin.layer(name), x))
+    # A layer of few operands may find nothing better than the nearest values; damping counts for 1 %.
+    assert all(now <= 1.01 * then for now, then in zip(found, before, strict=True))
+    assert found[-1] < before[-1]  # 108 operands
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])

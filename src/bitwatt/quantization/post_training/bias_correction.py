@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bitwatt.quantization.network import QuantizedLayer, QuantizedNetwork
+from bitwatt.quantization.network import QuantizedNetwork
 from bitwatt.quantization.post_training.observing import (
     BATCH,
     bare,
@@ -18,6 +18,7 @@ from bitwatt.quantization.post_training.observing import (
     evenly,
     float_twin,
     reads,
+    weighted,
 )
 from bitwatt.quantization.scale import power_of_two
 
@@ -50,7 +51,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor, twin: QuantizedNet
 
 def mean_sums(network: QuantizedNetwork, name: str, images: Tensor) -> Tensor:
     """Each channel's mean sum over the images, in real units, float32 (outputs,)."""
-    layer: QuantizedLayer = network.layer(name)  # type: ignore[assignment]  # one with weights
+    layer = weighted(network, name)
     total = torch.zeros(layer.weight.shape[0], dtype=torch.float64)
     count = 0
     for batch in torch.split(images, BATCH):

@@ -27,8 +27,7 @@ class PostTraining:
         calibration: the rule for exponents of images and activations: "least-error", "percentile" or "max".
         equalise: move channels' scales between layers first.
         rounding: weights each to its nearest value, or "together", each making up for the others.
-        correct_biases: bring every channel's mean to the float network's at the end. ("together" has done so
-            for each layer by itself.)
+        correct_biases: bring every channel's mean to the float network's; "together" always does, by itself.
 
     Raises:
         RequestError: an unknown calibration or rounding.
@@ -49,7 +48,7 @@ def improve(network: QuantizedNetwork, images: Tensor, method: PostTraining | No
     """Quantise better, in place, without labels: `network` as `bitwatt.quantize` made it, not trained since.
 
     images: (count, ...), as the network takes them; a few hundred are enough. method: by default weights are
-    rounded together and biases corrected.
+    rounded together.
     """
     steps = PostTraining() if method is None else method
     if steps.equalise:
@@ -58,5 +57,5 @@ def improve(network: QuantizedNetwork, images: Tensor, method: PostTraining | No
     calibrate(network, images, exponent_rule(steps.calibration))
     if steps.rounding == "together":
         round_together(network, images, twin)
-    if steps.correct_biases:
+    elif steps.correct_biases:
         correct_biases(network, images, twin)

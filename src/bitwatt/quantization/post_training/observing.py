@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,11 @@ def patches(layer: QuantizedLayer, x: Tensor) -> Tensor:
     count, _, positions = unfolded.shape
     grouped = unfolded.reshape(count, layer.groups, -1, positions)
     return grouped.permute(1, 0, 3, 2).reshape(layer.groups, count * positions, -1)
+
+
+def weighted(network: QuantizedNetwork, name: str) -> QuantizedLayer:
+    """The layer of that name, which has weights."""
+    return cast(QuantizedLayer, network.layer(name))
 
 
 def groups(layer: QuantizedLayer) -> int:
