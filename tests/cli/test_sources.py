@@ -8,11 +8,12 @@ def test_each_statement_once_with_what_rests_on_it() -> None:
     provenance = {
         "adder_trees": gates.format(12, "synthetic; a new sum each 25 cycles"),
         "control": gates.format(345, "synthetic; every cycle"),
-        "sb": "table: two banks of 4 macros of 32 x 64 bits, CACTI 7; what selects between them: synthesised: "
-        "7 cells, synthesised by pyosys 0.70, scaled from 16 to 256 bits",
+        "sb": "table: two banks of 4 macros of 32 x 64 bits, CACTI 7; what selects between them: "
+        "synthesised: 7 cells, synthesised by pyosys 0.70, scaled from 16 to 256 bits",
         "power": "full load; assumed",
     }
-    assert source_lines((provenance, {"adder_trees", "control", "sb"}), (provenance, {"adder_trees"})) == [
+    parts = {"adder_trees", "control", "sb"}
+    assert source_lines((provenance, parts), (provenance, parts)) == [
         "sources (each figure's in full: --json)",
         "- adder trees, control: synthesised by pyosys 0.70",
         "- adder trees, control: glitches by cell delays",
