@@ -24,10 +24,20 @@ def elementwise(size: int, value: str) -> str:
     return f"{{\n    for (int32_t n = 0; n < {size}; ++n)\n        y[n] = {value};\n}}\n"
 
 
+def scaled(place: str, stride: int, offset: str = "", padding: int = 0) -> str:
+    """place * stride + offset - padding, without what changes nothing."""
+    made = place if stride == 1 else f"{place} * {stride}"
+    made += f" + {offset}" if offset else ""
+    return f"{made} - {padding}" if padding else made
+
+
 def each_place(made: ValueType, body: str) -> str:
     """`body` for each row, column and channel `o` of a value, whose index is `n`."""
     channels = made.shape[0]
-    rows, columns = made.shape[1:] if len(made.shape) == 3 else (1, 1)
+    if len(made.shape) == 1:
+        inner = indented(f"const int32_t n = o;\n{body}", 8)
+        return f"{{\n    for (int32_t o = 0; o < {channels}; ++o) {{\n{inner}\n    }}\n}}\n"
+    _, rows, columns = made.shape
     index = f"const int32_t n = (row * {columns} + column) * {channels} + o;"
     return (
         f"{{\n    for (int32_t row = 0; row < {rows}; ++row)\n"
@@ -45,7 +55,7 @@ def quantized(made: ValueType, ctype: str, name: str, rounded: str) -> str:
         f"    for (int32_t c = 0; c < {channels}; ++c)\n"
         f"        for (int32_t p = 0; p < {places}; ++p) {{\n"
         f"            const int32_t n = c * {places} + p;\n"
-        f"            y[p * {channels} + c] = ({ctype}){rounded};\n        }}\n}}\n"
+        f"            y[{scaled('p', channels)} + c] = ({ctype}){rounded};\n        }}\n}}\n"
     )
 
 
@@ -64,13 +74,13 @@ def convolution(op: ops.Weighted, source: ValueType, ctype: str, take: str) -> s
         op.padding[1]
     )
     outside = f"        if ({' || '.join(tests)})\n            continue;\n" if tests else ""
+    row = scaled("row", op.stride[0], scaled("i", op.dilation[0]), op.padding[0])
+    column = scaled("column", op.stride[1], scaled("j", op.dilation[1]), op.padding[1])
     return (
         f"for (int32_t i = 0; i < {tall}; ++i)\n    for (int32_t j = 0; j < {wide}; ++j) {{\n"
-        f"        const int32_t r = row * {op.stride[0]} + i * {op.dilation[0]} - {op.padding[0]};\n"
-        f"        const int32_t c = column * {op.stride[1]} + j * {op.dilation[1]} - {op.padding[1]};\n"
-        f"{outside}"
-        f"        const {ctype} *place = x + (r * {width} + c) * {channels}{group};\n"
-        f"        const int32_t w = ((o * {tall} + i) * {wide} + j) * {taken};\n"
+        f"        const int32_t r = {row}, c = {column};\n{outside}"
+        f"        const {ctype} *place = x + {scaled(f'(r * {width} + c)', channels)}{group};\n"
+        f"        const int32_t w = {scaled(f'((o * {tall} + i) * {wide} + j)', taken)};\n"
         f"        for (int32_t k = 0; k < {taken}; ++k)\n            {take}\n    }}"
     )
 
@@ -82,27 +92,29 @@ def pooled(
 
     `count` is by what PyTorch divides, if all of the window counts; else the elements in the map.
     """
-    channels, height, width = source.shape
-    span = [
-        f"int32_t {low} = {place} * {op.stride[a]} - {op.padding[a]}, {high} = {low} + {op.kernel[a]};\n"
-        f"if ({high} > {size + op.padding[a]})\n    {high} = {size + op.padding[a]};"
-        for a, low, high, place, size in (
-            (0, "top", "bottom", "row", height),
-            (1, "left", "right", "column", width),
-        )
-    ]
-    inside = [
-        f"if ({low} < 0)\n    {low} = 0;\nif ({high} > {size})\n    {high} = {size};"
-        for low, high, size in (("top", "bottom", height), ("left", "right", width))
-    ]
-    count = "const int32_t count = (bottom - top) * (right - left);"
-    counted = [] if isinstance(op, ops.MaxPool2d) else [count]
-    parts = [*span, *counted, *inside] if _counts_padding(op) else [*span, *inside, *counted]
+    channels, _, width = source.shape
+    spans, clips = [], []
+    for a, (low, high, place) in enumerate((("top", "bottom", "row"), ("left", "right", "column"))):
+        size, padding, kernel = source.shape[1 + a], op.padding[a], op.kernel[a]
+        start_ = scaled(place, op.stride[a], padding=padding)
+        reached = (made.shape[1 + a] - 1) * op.stride[a] + kernel - padding
+        spans.append(f"int32_t {low} = {start_}, {high} = {low} + {kernel};")
+        if reached > size + padding:
+            spans.append(f"if ({high} > {size + padding})\n    {high} = {size + padding};")
+        if padding:
+            clips.append(f"if ({low} < 0)\n    {low} = 0;")
+        if reached > size:
+            clips.append(f"if ({high} > {size})\n    {high} = {size};")
+    counted = [] if isinstance(op, ops.MaxPool2d) else [_COUNT]
+    parts = [*spans, *counted, *clips] if _counts_padding(op) else [*spans, *clips, *counted]
     loops = (
         "for (int32_t r = top; r < bottom; ++r)\n    for (int32_t c = left; c < right; ++c) {\n"
         f"        const {ctype} value = x[(r * {width} + c) * {channels} + o];\n        {take}\n    }}"
     )
     return each_place(made, "\n".join([*parts, start, loops, end]))
+
+
+_COUNT = "const int32_t count = (bottom - top) * (right - left);"
 
 
 def _counts_padding(op: ops.Pool) -> bool:

@@ -20,7 +20,7 @@ from bitwatt.export.c_rounding import Source
 from bitwatt.export.c_steps import Buffers, Step, aliases, plan_buffers, steps_of, value_type
 from bitwatt.export.c_text import identifier
 from bitwatt.export.refusal import refuse
-from bitwatt.program.inference import INPUT, spread
+from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
 
 
@@ -54,7 +54,7 @@ def c_program(program: Program) -> CProgram:
     parts = [
         f'/* {_title(program)} */\n#include "{name}.h"\n',
         PREAMBLE.format(lanes=program.lanes) if program.is_float else "",
-        "".join(f"static {ctype} {ctype}_buffer[{n}];\n" for ctype, n in buffers.lengths.items()),
+        "".join(f"static {ctype} {_buffer(ctype)}[{n}];\n" for ctype, n in buffers.lengths.items()),
         helper_text(source.helpers),
         "\n".join(source.grids.values()),
         *functions,
@@ -89,12 +89,12 @@ def _header(program: Program, name: str, steps: tuple[Step, ...]) -> str:
     upper, made = name.upper(), program.types[program.output]
     inputs = program.types[INPUT].shape
     result, first = value_type(program, program.output), value_type(program, steps[0].made)
-    exponents = ", ".join(map(str, spread(made.exponent, made.shape[0])))
+    exponents = ", ".join(map(str, made.exponent))
     shape, outputs = (" x ".join(map(str, s)) for s in (inputs, made.shape))
     meaning = (
         "Outputs are float32."
         if program.is_float
-        else f"Output i, an integer n, stands for n * 2**exponent, by channel: {exponents}."
+        else f"Integers, in units of 2**exponent;\n   exponents, one for all or one a channel: {exponents}."
     )
     order = "(row, column, channel)" if len(inputs) == 3 else "any order that the image has"
     reads = (
@@ -115,7 +115,7 @@ void {name}_from_integers(const {first} *input, {result} *output);
 
 enum {{ {upper}_INPUTS = {program.types[INPUT].size}, {upper}_OUTPUTS = {made.size} }};
 
-/* image: {shape}, as PyTorch has it; output: {outputs}. {meaning}
+/* image: {shape}, as PyTorch has it; output: {outputs}.\n   {meaning}
    Static buffers are used: one call at a time. */
 void {name}(const float *image, {result} *output);
 {reads}
@@ -130,7 +130,7 @@ def _entry_points(program: Program, name: str, steps: tuple[Step, ...], buffers:
 
     def place(value: str) -> str:
         found = buffers.places[owner.get(value, value)]
-        return f"{found.ctype}_buffer + {found.start}"
+        return _buffer(found.ctype) + (f" + {found.start}" if found.start else "")
 
     def argument(value: str) -> str:
         return "input" if owner.get(value, value) == first.made else place(value)
@@ -157,6 +157,10 @@ void {name}(const float *image, {result} *output)
     {rest}({place(first.made)}, output);
 }}
 """
+
+
+def _buffer(ctype: str) -> str:
+    return f"{ctype.removesuffix('_t')}_buffer"
 
 
 def _main(program: Program, name: str) -> str:

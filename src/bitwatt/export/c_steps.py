@@ -69,10 +69,11 @@ class Buffers:
 def plan_buffers(program: Program, steps: tuple[Step, ...]) -> Buffers:
     """Values, the largest first, each at the first place that is free while it is needed."""
     owner = aliases(program)
-    first = {step.made: step.index for step in steps}
-    last = dict(first)
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     for step in steps:
-        for name in step.reads:
+        first.setdefault(owner.get(step.made, step.made), step.index)
+        for name in (*step.reads, step.made):
             last[owner.get(name, name)] = step.index
     last[owner.get(program.output, program.output)] = len(steps)
     places: dict[str, Place] = {}
@@ -96,11 +97,21 @@ def plan_buffers(program: Program, steps: tuple[Step, ...]) -> Buffers:
 
 
 def aliases(program: Program) -> dict[str, str]:
-    """The value in whose place a flattened one lies."""
+    """The value in whose place another lies: flattened, or rewritten element by element.
+
+    What the image becomes is never rewritten: it may be the caller's.
+    """
     found: dict[str, str] = {}
     for op in program.ops:
         if isinstance(op, ops.Flatten):
             found[op.name] = found.get(op.input, op.input)
+        elif isinstance(op, ops.Relu | ops.Clip):
+            source = found.get(op.input, op.input)
+            same = {name for name, other in found.items() if other == source} | {source}
+            readers = [other for other in program.ops if same & set(other.inputs)]
+            moves = [other for other in readers if isinstance(other, ops.Flatten)]
+            if len(readers) - len(moves) == 1 and source != program.ops[0].name:
+                found[op.name] = source
     return found
 
 
