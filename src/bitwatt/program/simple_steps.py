@@ -93,4 +93,4 @@ def _look_up(op: ops.Table, format: Format, dtype: torch.dtype) -> Callable[[Ten
         lowest = format.smallest_integer
         return lambda x: entries[(x - lowest).to(torch.int64)]
     known = torch.from_numpy(integers).to(torch.float64)
-    return lambda x: entries[torch.bucketize(x.to(torch.float64), known)]
+    return lambda x: entries[torch.bucketize(x.to(torch.float64).contiguous(), known)]

@@ -63,7 +63,7 @@ def rounded_to_odd(high: Tensor, low: Tensor, width: int, shift: Tensor) -> Tens
     lift = (width - drop).clamp(min=0)
     one = torch.ones_like(shift)
     dropped = (high & ((one << from_high) - 1)) | (low & ((one << from_low) - 1))
-    largest = one << (52 - lift).clamp(min=0)
+    largest = one << (52 - lift).clamp(min=2)  # so that no low word outweighs what was cut
     quarters = torch.minimum(torch.maximum(high >> from_high, -largest), largest) << lift
     quarters |= low >> from_low
     quarters |= dropped != 0

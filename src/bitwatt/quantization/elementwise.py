@@ -148,7 +148,9 @@ class QuantizedTable(nn.Module):
         if isinstance(self.input_format, Float32):
             return self.reals(x)
         known, entries = self._entries()
-        found = entries[(x.detach() - known[0]).long() if self._is_dense() else torch.bucketize(x, known)]
+        found = entries[
+            (x.detach() - known[0]).long() if self._is_dense() else torch.bucketize(x.contiguous(), known)
+        ]
         if not torch.is_grad_enabled():
             return found
         exact = self.reals(x) * 2.0 ** -int(self.output_exponent)
