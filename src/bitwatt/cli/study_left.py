@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitwatt.cli.output import print_json, print_result
+import typer
+
+from bitwatt.cli.output import print_json
 from bitwatt.cli.progress import duration
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def show_left(
         planned, time = study_left(plan, folder, workers=workers, storage=storage, data_dir=data_dir)
         found.append({"study": plan.name, "folder": str(folder), **asdict(planned), **asdict(time)})
         if not json:
-            print_result(
+            typer.echo(
                 f"{plan.name}: {planned.finished_points} of {planned.points} points are finished; "
                 f"{planned.epochs_left} epochs to train, {told(time.seconds)}"
             )
@@ -38,7 +40,7 @@ def show_left(
     elif len(found) > 1:
         known = [one["seconds"] for one in found if one["seconds"] is not None]
         rest = "" if len(known) == len(found) else ", and those of which nothing is known yet"
-        print_result(f"in all {told(sum(known) if known else None)}{rest}")
+        typer.echo(f"in all {told(sum(known) if known else None)}{rest}")
 
 
 def told(seconds: float | None) -> str:

@@ -17,7 +17,7 @@ METHODS: dict[str, dict[str, object]] = {
     "plain": {},
     "scratch": {"start": "scratch", "refit_activations": True},
     "refitted": {"refit_activations": True},
-    "narrowed": {"narrowing": "fixed16, fixed8"},
+    "narrowed": {"narrowing": "fixed16, fixed8", "narrowing_share": 0.75},
     "piecewise-affine": {"weight_map": "piecewise-affine"},
     "stochastic": {"rounding": "stochastic"},
     "learnt scales": {"learn_scales": True, "scale_rate": 0.1},
