@@ -130,6 +130,19 @@ def test_what_the_tile_cannot_run_is_refused(program, tile, message):
     assert str(caught.value) == message
 
 
+def test_a_residual_that_lies_too_far_from_the_result_is_refused():
+    drawing = Drawing(np.random.default_rng(0), "fixed8", (2, 3, 3))
+    drawing.convolution(2, (1, 1))
+    shortcut = drawing.ops[-1].name
+    drawing.with_residual(shortcut, 2, (1, 1), 8)
+    with pytest.raises(RequestError) as caught:
+        compile_passes(drawing.program(), Tile("fixed8", residual=True))
+    assert str(caught.value) == (
+        "layer 'conv2d3' adds the residual 'requantize2', whose unit is 2**8 of the result's; the tile's "
+        "output stages add those of 2**-8 to 2**7"
+    )
+
+
 def test_a_large_mean_is_refused():
     drawing = Drawing(np.random.default_rng(0), "fixed8", (1, 12, 11))
     drawing.add(ops.AvgPool2d, kernel=(12, 11), stride=(12, 11))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitwatt as bw
+from bitwatt.errors import RequestError
 from bitwatt.hardware.pipeline import bypass_latency_cycles, latency_cycles
 from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling
 from bitwatt.hardware.schedule import HANDOVER_CYCLES, Events, output_slices, schedule, schedule_work
@@ -76,6 +77,45 @@ def test_groups_of_channels_read_windows_of_their_own():
     plan = planned(work(groups=2, outputs=10))
     assert (plan.groups, plan.bin_held) == (2, False)
     assert plan.events.bin_writes == 9 * 2 * 3
+
+
+def test_residuals_come_a_row_for_each_row_of_sums():
+    plan = planned(work(residual=True), residual=True)
+    assert plan.events.residual == 9 * 20
+    assert plan.events.residual_rows == 2 * 9
+    assert plan.cycles == 54 + latency_cycles(Tile("fixed8", residual=True)) + HANDOVER_CYCLES
+    assert plan.cycles == planned(work()).cycles + 1  # a register more in the output stages
+    alone = planned(work(kind="pool", reduction=1, residual=True), residual=True)
+    assert (alone.events.residual, alone.events.residual_rows, alone.events.bin_reads) == (9 * 20, 18, 18)
+
+
+@pytest.mark.parametrize(
+    "layer, shape, message",
+    [
+        (
+            {"residual": True},
+            {},
+            "layer 'c' adds a residual and the tile's output stages have no input for one: build "
+            "Tile(..., residual=True)",
+        ),
+        (
+            {"clip": True},
+            {},
+            "layer 'c' clips and the tile's output stages have no bounds but the format's: build "
+            "Tile(..., clip=True)",
+        ),
+        (
+            {"residual": True, "wide": True},
+            {"residual": True},
+            "layer 'c' adds a residual to logits, which leave at the accumulator's width; the tile's output "
+            "stages add residuals on the activations' grid alone",
+        ),
+    ],
+)
+def test_what_a_tile_was_not_built_for_is_refused(layer, shape, message):
+    with pytest.raises(RequestError) as caught:
+        planned(work(**layer), **shape)
+    assert str(caught.value) == message
 
 
 def test_logits_leave_in_slices():

@@ -69,7 +69,7 @@ def test_residuals_and_bounds(tile):
     """Residuals of every alignment, bounds, and plain layers on a tile that has both."""
     rng = np.random.default_rng(100 + TILES.index(tile))
     tile, simulator = simulation(*tile, residual=True, clip=True)
-    for draw in (draw_residual, draw_residual, draw_residual, draw_convolution):
+    for draw in (draw_residual, draw_residual, draw_convolution):
         drawing = draw(rng, str(tile.precision))
         check(drawing.program(lanes=tile.synapses), drawing.images(), tile, simulator)
 
@@ -147,6 +147,45 @@ def mean_then_relu(drawing):
 def logits_of_several_groups(drawing):
     drawing.add(ops.MaxPool2d, kernel=(3, 3), stride=(3, 3))
     drawing.logits(8)
+
+
+def global_mean(drawing):
+    drawing.convolution(4, (3, 3), padding=(1, 1), groups=4)
+    drawing.add(ops.Relu)
+    drawing.add(ops.AvgPool2d, kernel=drawing.shape[1:], stride=drawing.shape[1:])
+
+
+def inputs_640(drawing):
+    drawing.hidden(5)
+
+
+def pointwise_and_strided(drawing):
+    drawing.convolution(6, (1, 1), stride=(2, 2))
+
+
+TINY = [
+    # shapes of MLPerf Tiny's networks: the case, its input, and what the schedule has to say of it
+    (global_mean, (4, 25, 5), lambda plan: plan.work.window == 125 and plan.work.groups == 4),
+    (global_mean, (4, 8, 8), lambda plan: plan.work.window == 64 and plan.work.kind == "weighted"),
+    (global_mean, (4, 3, 3), lambda plan: plan.work.window == 9),
+    (inputs_640, (640,), lambda plan: plan.depth == 80 and not plan.sb_held),
+    (pointwise_and_strided, (5, 7, 6), lambda plan: plan.depth == 1 and plan.work.positions == 12),
+]
+
+
+@pytest.fixture(scope="module")
+def deep_tile():
+    return simulation("fixed8", 4, 8, 16, fan_in=640)
+
+
+@pytest.mark.parametrize("case, shape, expected", TINY, ids=[f"{c.__name__}-{s}" for c, s, _ in TINY])
+def test_shapes_of_tiny_networks(case, shape, expected, deep_tile):
+    tile, simulator = deep_tile
+    drawing = Drawing(np.random.default_rng(8), "fixed8", shape)
+    case(drawing)
+    program = drawing.program()
+    assert any(expected(step.plan) for step in compile_passes(program, tile))
+    check(program, drawing.images(), tile, simulator)
 
 
 EXPECTED = {

@@ -88,6 +88,73 @@ def test_a_value_that_two_operations_read_leaves_the_tile():
     ]
 
 
+def graph(*operations):
+    """`program`'s 1x1 convolution `c`, another `d` of its result, and operations behind them."""
+    made = [
+        *program(channels=3).ops,
+        ops.Conv2d("d", "r", np.ones((3, 3, 1, 1), dtype=np.int64), None, F8, (0,)),
+        *operations,
+    ]
+    return Program("n", "fixed8", (3, 8, 8), tuple(made))
+
+
+def sums(name, source, other):
+    """An addition, and the requantising that a program needs behind it."""
+    return ops.Add(name, source, other), ops.Requantize(f"{name}r", name, F8, (4,))
+
+
+def steps_of(made):
+    return [
+        (s.name, s.input, s.residual, s.output, s.relu, s.clip and s.clip.name) for s in split_passes(made)
+    ]
+
+
+def test_a_residual_is_added_by_the_layer_whose_sums_it_joins():
+    made = graph(*sums("a", "d", "r"), ops.Relu("b", "ar"), ops.Clip("e", "b", 0, 9))
+    assert steps_of(made) == [("c", "x", None, "r", False, None), ("d", "r", "r", "e", True, "e")]
+    assert [work.residual for work in workload(made)] == [False, True]
+    assert [work.clip for work in workload(made)] == [False, True]
+    assert workload(made)[1].inputs == 2 * 3 * 64
+
+
+def test_a_layer_waits_for_a_residual_that_is_made_after_it():
+    made = graph(ops.MaxPool2d("p", "r", (1, 1), (1, 1)), *sums("a", "d", "p"))
+    assert steps_of(made) == [
+        ("c", "x", None, "r", False, None),
+        ("p", "r", None, "p", False, None),
+        ("d", "r", "p", "ar", False, None),
+    ]
+
+
+def test_activations_are_added_by_a_pass_of_their_own():
+    made = graph(ops.Requantize("f", "d", F8, (4,)), *sums("a", "f", "r"), ops.Relu("b", "ar"))
+    assert steps_of(made) == [
+        ("c", "x", None, "r", False, None),
+        ("d", "r", None, "f", False, None),
+        ("a", "f", "r", "b", True, None),
+    ]
+    assert [work.kind for work in workload(made)] == ["weighted", "weighted", "pool"]
+
+
+def test_bounds_before_relu_are_a_pass_of_their_own():
+    made = graph(ops.Requantize("f", "d", F8, (4,)), ops.Clip("e", "f", -5, 5), ops.Relu("b", "e"))
+    assert steps_of(made)[1:] == [("d", "r", None, "e", False, "e"), ("b", "e", None, "b", True, None)]
+
+
+def test_joining_and_padding_are_left_to_the_host_and_tables_are_refused():
+    made = graph(
+        ops.Requantize("f", "d", F8, (2,)), ops.Pad("p", "f", (1, 0, 0, 0)), ops.Concat("j", ("p", "p"))
+    )
+    assert [step[0] for step in steps_of(made)] == ["c", "d"]
+    table = ops.Table("t", "r", np.zeros(256, dtype=np.int64), F8, 0)
+    with pytest.raises(UnsupportedError) as caught:
+        split_passes(Program("n", "fixed8", (3, 8, 8), (*program(channels=3).ops, table)))
+    assert str(caught.value) == (
+        "operation 't' (Table): the tile's output stages have no look-up table; they do ReLU, Clip and "
+        "pooling"
+    )
+
+
 def test_shapes_of_a_fused_pass():
     (work,) = workload(program(relu("a"), pool(ops.MaxPool2d, "p", *TILING)))
     assert (work.positions, work.pooled_positions, work.window) == (64, 16, 4)

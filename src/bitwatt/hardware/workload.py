@@ -45,7 +45,7 @@ class LayerWork:
     positions: places at which outputs are computed (1 if fully connected). groups: of channels. outputs:
     channels made, and reduction: products summed for each, both in one group. pooled_positions: places
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
-    without pooling. average: it takes the mean. inputs, results: elements read and left for one image.
+    without pooling. average: it takes the mean. inputs, results: elements read (residuals too) and left for one image.
     wide: the outputs are the logits and leave at the accumulator's width. residual: as many values as are
     computed are read besides and added. clip: results are kept within bounds of the layer's own.
     """
@@ -215,7 +215,7 @@ def _work(program: Program, step: Pass) -> LayerWork:
         pooled_positions=places,
         window=window,
         average=isinstance(step.pool, ops.AvgPool2d),
-        inputs=source.size,
+        inputs=source.size + (0 if step.residual is None else program.types[step.residual].size),
         results=result.size,
         weights=weighted.weight.size if weighted else 0,
         biases=0 if weighted is None or weighted.bias is None else weighted.bias.size,
