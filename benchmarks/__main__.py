@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("training_step", "executor", "cosim")
+BENCHMARKS = ("training_step", "executor", "cosim", "cost_sweep")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

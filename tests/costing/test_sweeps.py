@@ -30,30 +30,32 @@ SYNAPSES, ROWS, FAN_INS = (4, 16, 64), (2, 8, 64, 1000), (600, 8192)
 
 @cache
 def anywhere() -> Technology:
-    """nangate45 with blocks of other sizes too, whose figures are made up."""
+    """nangate45 with blocks of other sizes and options too, whose figures are made up."""
     found = technology("nangate45")
     draw = np.random.default_rng(0)
     blocks = dict(found.table.blocks)
-    for precision, synapses, rows, fan_in, gated in product(
-        PRECISIONS, SYNAPSES, ROWS, FAN_INS, (False, True)
+    choices = product(PRECISIONS, SYNAPSES, ROWS, FAN_INS, (False, True), ("flops", "sram"))
+    for (precision, synapses, rows, fan_in, gated, buffers), residual, clip in product(
+        choices, (False, True), (False, True)
     ):
-        for buffers in ("flops", "sram"):
-            tile = Tile(precision, 16, synapses, rows, 250e6, buffers, gated, fan_in)
-            for kind in block_kinds(tile):
-                known = block_name(kind, Tile(precision, clock_gating=gated))
-                known = known if known in blocks else known.removesuffix("/gated")
-                for idle in ("", "/idle"):
-                    name, source = block_name(kind, tile) + idle, known + idle
-                    if name in blocks or source not in blocks:
-                        continue
-                    by = draw.uniform(0.5, 2.0, size=3)
-                    blocks[name] = replace(
-                        blocks[source],
-                        name=name,
-                        area_um2=blocks[source].area_um2 * by[0],
-                        combinational_j=blocks[source].combinational_j * by[1],
-                        clock_pin_j=blocks[source].clock_pin_j * by[2],
-                    )
+        known = Tile(precision, buffers=buffers, clock_gating=gated)
+        options = {"residual": residual, "clip": clip}
+        tile = replace(known, synapses=synapses, rows=rows, fan_in=fan_in, **options)
+        for kind in block_kinds(tile):
+            alike = block_name("output_stage_max" if kind == "output_stage_residual" else kind, known)
+            alike = alike if alike in blocks else alike.removesuffix("/gated")
+            for idle in ("", "/idle"):
+                name, source = block_name(kind, tile) + idle, alike + idle
+                if name in blocks or source not in blocks:
+                    continue
+                by = draw.uniform(0.5, 2.0, size=3)
+                blocks[name] = replace(
+                    blocks[source],
+                    name=name,
+                    area_um2=blocks[source].area_um2 * by[0],
+                    combinational_j=blocks[source].combinational_j * by[1],
+                    clock_pin_j=blocks[source].clock_pin_j * by[2],
+                )
     return replace(found, name="anywhere", table=replace(found.table, blocks=blocks))
 
 
@@ -81,6 +83,8 @@ def passes(draw: st.DrawFn) -> LayerWork:
         weights=draw(st.integers(0, 10**6)),
         biases=draw(st.integers(0, 500)),
         wide=wide,
+        residual=not wide and draw(st.booleans()),
+        clip=draw(st.booleans()),
     )
 
 
@@ -119,6 +123,10 @@ def test_equal_to_the_scalar_model_on_every_point(
     networks: list[list[LayerWork]], precisions: list[str], axes: dict[str, list[Any]]
 ) -> None:
     named = {f"net{place}": tuple(works) for place, works in enumerate(networks)}
+    # Output stages without an option refuse a layer that needs it; those with it take any.
+    for option in ("residual", "clip"):
+        needed = any(getattr(work, option) for works in named.values() for work in works)
+        axes = {**axes, option: [True] if needed else [True, False]}
     technologies = [anywhere(), scaled(anywhere(), PUBLISHED_NODE)]
     found = sweep(named, precisions, technologies=technologies, **axes)
     assert len(found) == len(named) * 2 * len(precisions) * np.prod([len(values) for values in axes.values()])

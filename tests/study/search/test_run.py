@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -17,10 +18,12 @@ from bitwatt.errors import RequestError
 from bitwatt.hardware import Tile
 from bitwatt.program import evaluate, load
 from bitwatt.study.events import EpochDone, Event
-from bitwatt.study.search import NothingFound, SearchPlan, run_search
+from bitwatt.study.search import NothingFound, SearchPlan, read_search_file, run_search
 from bitwatt.study.search.space import REFERENCE, Design, Space
 from bitwatt.study.search.subjects import look_at
+from bitwatt.study.search.training import do_trial
 from bitwatt.study.subject import load_data
+from bitwatt.study.worker import Message, Task, result_of
 
 HERE = Path(__file__).parents[1]
 PLAN = SearchPlan.of(
@@ -39,10 +42,44 @@ PLAN = SearchPlan.of(
 )
 
 
+class Inline:
+    """A worker in this process: torch is loaded here already."""
+
+    limit = 1
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task = None
+
+    @property
+    def is_free(self) -> bool:
+        return self._task is None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._task is not None
+
+    def give(self, task: Task) -> None:
+        self._task = task
+
+    def messages(self) -> Iterator[tuple[Task, Message]]:
+        task, events = self._task, []
+        assert task is not None
+        outcome = result_of(do_trial, task, events.append)
+        self._task = None
+        for message in (*events, outcome):
+            yield task, message
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
-    run_search(PLAN, folder, workers=1, command="bitwatt search tiny.toml")
+    run_search(PLAN, folder, pool=Inline(), command="bitwatt search tiny.toml")
     return folder
 
 
@@ -73,11 +110,13 @@ def test_every_point_is_what_its_program_does(searched: Path, record: dict) -> N
 
 def test_again_nothing_is_trained_and_more_trials_go_on(searched: Path, record: dict) -> None:  # type: ignore[type-arg]
     events: list[Event] = []
-    again = run_search(PLAN, searched, workers=1, command="bitwatt search tiny.toml", listen=events.append)
+    again = run_search(
+        PLAN, searched, pool=Inline(), command="bitwatt search tiny.toml", listen=events.append
+    )
     assert again == record
     assert not [event for event in events if isinstance(event, EpochDone)]
     more = PLAN.model_copy(update={"trials": 6})
-    assert sum(run_search(more, searched, workers=1)["looked_at"].values()) == 6
+    assert sum(run_search(more, searched, pool=Inline())["looked_at"].values()) == 6
 
 
 def test_optuna_opens_it_as_it_is(searched: Path) -> None:
@@ -95,7 +134,7 @@ def test_a_point_is_made_again_from_its_line(record: dict, tmp_path: Path) -> No
     words = shlex.split(point["command"].removeprefix(begun))
     options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
     values = PLAN.model_dump(exclude={"budget", *options}) | options
-    again = run_search(SearchPlan.of(**values), tmp_path, workers=1)
+    again = run_search(SearchPlan.of(**values), tmp_path, pool=Inline())
     (made,) = again["points"]
     for name in ("program_sha256", "validation", "test", "energy_j", "area_mm2", "tile"):
         assert made[name] == point[name]
@@ -117,7 +156,7 @@ def test_killed_it_goes_on(tmp_path: Path) -> None:
     assert process.wait() < 0, "it was over before it could be killed"
     before = {path.name: path.read_bytes() for path in programs.glob("*-float.safetensors")}
     events: list[Event] = []
-    found = run_search(PLAN, tmp_path, workers=1, listen=events.append)
+    found = run_search(PLAN, tmp_path, pool=Inline(), listen=events.append)
     assert sum(found["looked_at"].values()) == PLAN.trials
     trained = {event.stage for event in events if isinstance(event, EpochDone)}
     assert before
@@ -146,7 +185,7 @@ def test_an_accuracy_that_nothing_reaches_names_the_nearest(tmp_path: Path) -> N
     }
     hopeful = PLAN.model_copy(update={**change, "trials": 1, "slack": 1.0})
     with pytest.raises(NothingFound) as failed:
-        run_search(hopeful, tmp_path / "hopeful", workers=1)
+        run_search(hopeful, tmp_path / "hopeful", pool=Inline())
     assert str(failed.value).startswith(
         "no network that was trained has an accuracy of 100.00%; the nearest is "
     )
@@ -155,7 +194,7 @@ def test_an_accuracy_that_nothing_reaches_names_the_nearest(tmp_path: Path) -> N
     assert [point["within_budget"] for point in kept["points"]] == [False] * len(kept["points"])
     sober = hopeful.model_copy(update={"slack": 0.0})
     with pytest.raises(NothingFound, match=r"no network was trained in full \(1 were looked at\)"):
-        run_search(sober, tmp_path / "sober", workers=1)
+        run_search(sober, tmp_path / "sober", pool=Inline())
 
 
 def test_another_search_in_the_folder_is_refused(searched: Path) -> None:
@@ -185,3 +224,15 @@ def test_tiles_within_the_budget_are_all_that_there_are() -> None:
         assert space.costs(design)["energy"] == min(one.costs["energy"] for one in tiles)
     small = space.costs(Design(0.5, 1, "fixed4"))["energy"]
     assert small < space.costs(Design(1.0, 1, "fixed4"))["energy"]
+
+
+def test_the_shipped_search_of_alex_runs_on_a_small_network(tmp_path: Path) -> None:
+    path = HERE.parents[1] / "studies" / "search-alex.toml"
+    plan = read_search_file(path)
+    assert (plan.network, plan.data, plan.budget) == ("alex", "cifar10", {"energy": pytest.approx(27e-6)})
+    short = {"epochs": 2, "batch_size": 32}
+    small = {"network": "tiny:sized_network", "data": "tiny:bars", "widths": "1", "trials": 2}
+    plan = read_search_file(path, {**small, "pretraining": short, "retraining": short})
+    found = run_search(plan, tmp_path, pool=Inline())
+    assert sum(found["looked_at"].values()) == 2
+    assert found["points"]

@@ -217,7 +217,9 @@ class _Ending:
 
 def _tile_record(on: TileCost) -> Record:
     tile = on.tile
-    names = ("neurons", "synapses", "rows", "clock_hz", "buffers", "clock_gating", "fan_in")
+    names = (
+        "neurons", "synapses", "rows", "clock_hz", "buffers", "clock_gating", "fan_in", "residual", "clip",
+    )  # fmt: skip
     return {name: getattr(tile, name) for name in names}
 
 

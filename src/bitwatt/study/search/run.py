@@ -12,7 +12,7 @@ from bitwatt.errors import BitwattError, RequestError
 from bitwatt.study.checkpoints import Slots
 from bitwatt.study.events import EpochDone, Failed, Finished, Listener, Notice
 from bitwatt.study.lock import folder_lock
-from bitwatt.study.pool import Pool
+from bitwatt.study.pool import Pool, Workers
 from bitwatt.study.run import Interrupted, available_cores, make_writable
 from bitwatt.study.search.finish import finish
 from bitwatt.study.search.front import excesses
@@ -62,7 +62,7 @@ class Searching:
         """Of the float network, on the validation images."""
         return self._float_accuracy(REFERENCE.shape)
 
-    def run(self, pool: Pool) -> None:
+    def run(self, pool: Workers) -> None:
         """Try designs until the trials, the time or the designs are over."""
         while True:
             while pool.is_free and (task := self._next_task()) is not None:
@@ -250,22 +250,23 @@ def run_search(
     *,
     command: str = "",
     workers: int | None = None,
+    pool: Workers | None = None,
     storage: str | None = None,
     data_dir: Path | None = None,
     listen: Listener | None = None,
 ) -> dict[str, Any]:
     """Run a search in `folder`, or go on with it: nothing that was trained is trained again.
 
-    command: the command line that the points' own lines begin with. The others are as in
-    `bitwatt.study.run_study`. Leaves `search.json`, `study.db` and `artifacts/`, and returns what is in
-    `search.json`. Raises `RequestError` before any work starts, among others for a budget that nothing meets;
+    command: the command line that the points' own lines begin with. pool: whoever does `do_trial`, in place
+    of processes here. The others are as in `bitwatt.study.run_study`. Leaves `search.json`, `study.db` and
+    `artifacts/`, and returns what is in `search.json`. Raises `RequestError` before any work starts, among others for a budget that nothing meets;
     `Interrupted` on Ctrl-C; `NothingFound` where no network was trained, or none has the accuracy asked for.
     """
     folder = Path(folder)
     begun = time.monotonic()
     if workers is not None and workers < 1:
         raise RequestError(f"workers must be at least 1, got {workers}")
-    count = available_cores() if workers is None else workers
+    count = pool.limit if pool else available_cores() if workers is None else workers
     tell: Listener = listen or (lambda event: None)
     make_writable(folder)
     with folder_lock(folder, lambda text: tell(Notice(text))):
@@ -278,8 +279,8 @@ def run_search(
         until = begun + seconds - min(30.0, RESERVE * seconds) if plan.time_s else float("inf")
         searching = Searching(subjects, space, store, tell, count, until)
         try:
-            with Pool(count, do_trial, folder / "logs") as pool:
-                searching.run(pool)
+            with pool or Pool(count, do_trial, folder / "logs") as doing:
+                searching.run(doing)
             return finish(searching.results, subjects, space, store, folder, command, data_dir)
         except KeyboardInterrupt:
             raise Interrupted(
