@@ -191,3 +191,28 @@ def test_average_pooling_rounds_halves_to_even_up_to_16_bits() -> None:
     values[0] = torch.randint(0, 2, values[0].shape)  # many sums that are half of 2, 4 or 6
     got = layer(values.float())
     np.testing.assert_array_equal(got.numpy(), averaged(layer, values.numpy()))
+
+
+def test_small_batches_of_3x3_kernels_are_exact_in_evaluation() -> None:
+    """PyTorch computes these by Winograd's algorithm, in NNPACK, unless told otherwise."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 8, 3))
+    images = torch.randn(1, 16, 16, 16)
+    network = quantize(model, "fixed8", calibration=images).eval()
+    with torch.no_grad():
+        logits = network(images)
+    sums, exponents = run(network, images)
+    np.testing.assert_array_equal(logits.double().numpy(), np.ldexp(sums.astype(np.float64), exponents))
+
+
+def test_dilated_windows_that_lie_in_the_padding() -> None:
+    """Left to itself oneDNN ends the process at these, sooner or later."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(12, 6, (5, 2), 2, (1, 3), (1, 2), 3))
+    images = torch.randn(2, 12, 12, 9)
+    network = quantize(model, "fixed8", calibration=images).eval()
+    sums, exponents = run(network, images)
+    for _ in range(100):
+        with torch.no_grad():
+            logits = network(images)
+    np.testing.assert_array_equal(logits.double().numpy(), np.ldexp(sums.astype(np.float64), exponents))
