@@ -258,9 +258,11 @@ def run_search(
     """Run a search in `folder`, or go on with it: nothing that was trained is trained again.
 
     command: the command line that the points' own lines begin with. pool: whoever does `do_trial`, in place
-    of processes here. The others are as in `bitwatt.study.run_study`. Leaves `search.json`, `study.db` and
-    `artifacts/`, and returns what is in `search.json`. Raises `RequestError` before any work starts, among others for a budget that nothing meets;
-    `Interrupted` on Ctrl-C; `NothingFound` where no network was trained, or none has the accuracy asked for.
+    of processes here. The others are as in `bitwatt.study.run_study`.
+
+    Leaves `search.json`, `study.db` and `artifacts/`, and returns what is in `search.json`. Raises
+    `RequestError` before any work starts, among others for a budget that nothing meets; `Interrupted` on
+    Ctrl-C; `NothingFound` where no network was trained, or none has the accuracy asked for.
     """
     folder = Path(folder)
     begun = time.monotonic()
