@@ -104,6 +104,7 @@ def test_killed_three_times(undisturbed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # twenty starts, on a machine that may be busy
 def test_killed_twenty_times(tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     run_engine(undisturbed, plan=engine.LONG)

@@ -10,6 +10,7 @@ from bitwatt.study.checkpoints import Slots
 from bitwatt.study.estimate import BESIDE_EPOCHS, Left, rate_key, seconds_left
 from bitwatt.study.events import EpochDone, Failed, Finished, Listener, Notice, Planned, Started, TimeLeft
 from bitwatt.study.pool import Workers
+from bitwatt.study.spaced import Spaced
 from bitwatt.study.stages import FloatStage, PointStage, Stage, Stages
 from bitwatt.study.store import Store
 from bitwatt.study.worker import Failure, Message, Outcome, Task
@@ -65,7 +66,9 @@ class Execution:
         Raises `BitwattError` for what would fail every stage, such as a full disk.
         """
         self._tell(self.planned())
-        self._tell(self.time_left(workers.limit))
+        # A thousand stages take a while to look through.
+        tell_time_left = Spaced(lambda limit: self._tell(self.time_left(limit)))
+        tell_time_left(workers.limit)
         with workers as pool:
             while True:
                 for stage in self._ready():
@@ -78,7 +81,7 @@ class Execution:
                     self._handle(task.stage, message)
                     if isinstance(message, Outcome) and isinstance(task.stage, PointStage):
                         point_kept()
-                    self._tell(self.time_left(pool.limit))
+                    tell_time_left(pool.limit)
 
     def _left(self) -> list[Stage]:
         return [s for s in self._stages if s.digest not in self.finished and s.digest not in self.failures]
