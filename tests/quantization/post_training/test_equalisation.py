@@ -81,3 +81,26 @@ def test_without_a_bias(between, images):
         before = twin(images)
         assert equalise(twin) > 0
         assert torch.equal(twin(images), before)
+
+
+def test_residual_blocks():
+    """Only within a block may scales move: what is added to the shortcut must stay as it is."""
+    torch.manual_seed(0)
+    network = networks.create("resnet8", seed=0, width=0.25).eval()
+    with torch.no_grad():
+        for block in (network.block1, network.block2, network.block3):
+            block.body.norm1.weight.copy_(torch.logspace(-1, 2, len(block.body.norm1.weight)))
+    images = torch.randn(4, 3, 32, 32)
+    twin = quantize(network, "float32", calibration=images)
+    named = {id(layer): name for name, layer in twin.weighted_layers()}
+    found = [(named[id(first)], named[id(second)]) for first, second in pairs(twin)]
+    assert found == [(f"block{n}.body.conv1", f"block{n}.body.conv2") for n in (1, 2, 3)]
+    with torch.no_grad():
+        before = twin(images)
+        assert equalise(twin) > 0
+        assert torch.equal(twin(images), before)
+
+
+def test_what_clips_lets_no_scale_through():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6(), nn.Conv2d(4, 2, 3), nn.Flatten())
+    assert pairs(quantize(net, "float32", calibration=torch.randn(2, 3, 5, 5))) == []

@@ -16,7 +16,15 @@ from bitwatt.quantization.network import QuantizedLayer, QuantizedNetwork
 from bitwatt.quantization.pooling import QuantizedAvgPool2d
 from bitwatt.quantization.post_training.observing import groups
 
-TRANSPARENT = (nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Dropout, QuantizedAvgPool2d)
+TRANSPARENT = (
+    nn.ReLU,
+    nn.MaxPool2d,
+    nn.Flatten,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.ZeroPad2d,
+    QuantizedAvgPool2d,
+)
 """Between two layers: they let a positive factor a channel through."""
 
 ROUNDS = 20
@@ -30,8 +38,8 @@ MOST = 8
 def equalise(network: QuantizedNetwork) -> int:
     """Equalise the shadow weights of all pairs of layers of `network`, in place; how many channels moved.
 
-    The exponents are those of the weights before: calibrate anew. Layers whose value is read twice, or added
-    to another, are left alone.
+    The exponents are those of the weights before: calibrate anew. Layers whose value is read twice, added to
+    another or clipped are left alone.
     """
     joined = pairs(network)
     moved = 0
@@ -54,14 +62,16 @@ def pairs(network: QuantizedNetwork) -> list[tuple[QuantizedLayer, QuantizedLaye
     for name, layer in network.weighted_layers():
         if len(inputs[name]) != 1:
             continue
-        place = name
-        while len(readers.get(place, ())) == 1:
-            (place,) = readers[place]
-            follower = network.layer(place)
-            if len(inputs[place]) == 1 and isinstance(follower, QuantizedConv2d | QuantizedLinear):
+        value = name
+        while len(readers.get(value, ())) == 1:
+            (reader,) = readers[value]
+            follower = network.layer(reader)
+            # The first value that a layer reads is multiplied; a second one is a residual.
+            if isinstance(follower, QuantizedConv2d | QuantizedLinear) and inputs[reader][0] == value:
                 found.append((layer, follower))
             if type(follower) not in TRANSPARENT:
                 break
+            value = reader
     return found
 
 
