@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitwatt.cli.arguments import DataDir, Json, example
-from bitwatt.cli.onnx_input import Output, calibration_images, is_onnx
+from bitwatt.cli.onnx_input import Output, calibration_images, is_onnx, quantised
 from bitwatt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def lower(
     from bitwatt.cli.output import print_json, print_note, print_result
     from bitwatt.formats import parse_precision
     from bitwatt.program import lower as lower_network
-    from bitwatt.quantization import quantize
     from bitwatt.study.run import make_writable
     from bitwatt.training import TrainingState, retraining_recipe, train
 
@@ -76,7 +75,7 @@ def lower(
     module, name = _float_model(weights, network, output, tuple(looked_at.shape[1:]), seed)
     default = retraining_recipe(name, wanted)
     passes = 0 if wanted.is_float or images is None else default.epochs if epochs is None else epochs
-    quantised = quantize(module, wanted, calibration=looked_at)
+    network_at_precision = quantised(module, wanted, looked_at)
 
     def tell(state: TrainingState) -> None:
         last = state.history[-1]
@@ -85,8 +84,8 @@ def lower(
 
     if images is not None and passes:
         recipe = replace(default, seed=seed, epochs=passes)
-        train(quantised, images, recipe, teacher=module, device=device, on_epoch_end=tell)
-    program = lower_network(quantised.eval(), example=looked_at[:1], network=name)
+        train(network_at_precision, images, recipe, teacher=module, device=device, on_epoch_end=tell)
+    program = lower_network(network_at_precision.eval(), example=looked_at[:1], network=name)
     program.save(out)
     if json:
         print_json({"program": str(out), "network": name, "precision": str(wanted), "epochs": passes})

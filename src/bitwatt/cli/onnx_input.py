@@ -11,9 +11,11 @@ import typer
 from bitwatt.errors import DataError, RequestError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from bitwatt.formats import Precision
     from bitwatt.program import Program
+    from bitwatt.quantization import QuantizedNetwork
 
 SUFFIX = ".onnx"
 
@@ -54,7 +56,6 @@ def program_of_shapes(path: Path, precision: str, input_shape: str | None, outpu
     from bitwatt.cli.output import print_note
     from bitwatt.onnx_import import read_onnx
     from bitwatt.program import lower
-    from bitwatt.quantization import quantize
 
     read = read_onnx(path, weights=False, input_shape=parse_shape(input_shape), output=output)
     if read.drawn:
@@ -62,7 +63,22 @@ def program_of_shapes(path: Path, precision: str, input_shape: str | None, outpu
             f"the weights of {len(read.drawn)} layers are not in '{path}'; costs follow from shapes alone"
         )
     noise = torch.randn(1, *read.input_shape, generator=torch.Generator().manual_seed(0))
-    return lower(quantize(read.module, precision, calibration=noise), example=noise, network=path.stem)
+    return lower(quantised(read.module, precision, noise), example=noise, network=path.stem)
+
+
+def quantised(module: nn.Module, precision: str | Precision, images: Tensor) -> QuantizedNetwork:
+    """As `bitwatt.quantize`; what it did that a user should know is said on stderr."""
+    import warnings
+
+    from bitwatt.cli.output import print_note
+    from bitwatt.quantization import quantize
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # they are the notes
+        made = quantize(module, precision, calibration=images)
+    for note in made.notes:
+        print_note(note)
+    return made
 
 
 def calibration_images(name: str, data_dir: Path | None) -> Tensor:
