@@ -67,7 +67,7 @@ class Execution:
         """
         self._tell(self.planned())
         # A thousand stages take a while to look through.
-        tell_time_left = Spaced(lambda limit: self._tell(self.time_left(limit)))
+        tell_time_left = Spaced[int](lambda limit: self._tell(self.time_left(limit)))
         tell_time_left(workers.limit)
         with workers as pool:
             while True:
