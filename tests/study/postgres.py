@@ -43,6 +43,7 @@ class Server:
         self._folder = folder
         self._user = user
         self._numbers = itertools.count()
+        self._runs = False
         self.port = port
 
     def url(self, password: str = PASSWORD, database: str = "postgres") -> str:
@@ -58,12 +59,19 @@ class Server:
         return self.url(database=name)
 
     def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._runs:
+            return
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         log = str(self._folder / "log")
         self._call("pg_ctl", "-D", str(self._folder / "data"), "-l", log, "-o", options, "-w", "start")
+        self._runs = True
 
     def stop(self) -> None:
-        """At once, as a machine that is switched off."""
+        """At once, as a machine that is switched off; nothing, where it does not run."""
+        if not self._runs:
+            return
+        self._runs = False
         self._call("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
 
     def make(self) -> None:

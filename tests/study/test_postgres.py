@@ -37,6 +37,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def url(server: postgres.Server) -> str:
+    server.start()  # a test that failed may have left it stopped
     return server.new_database()
 
 
