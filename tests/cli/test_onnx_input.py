@@ -15,6 +15,7 @@ from bitwatt.errors import RequestError
 from bitwatt.onnx_import import read_onnx
 from bitwatt.program import load, lower
 from bitwatt.quantization import quantize
+from bitwatt.quantization.post_training import improve
 
 
 @pytest.fixture
@@ -59,9 +60,35 @@ def test_lower(lenet, images, tmp_path, capfd):
     assert torch.equal(load(out)(given), expected(given))
 
 
+def test_lower_with_post_training(lenet, images, tmp_path):
+    out = tmp_path / "lenet.bitwatt"
+    arguments = [
+        "lower",
+        str(lenet),
+        "--precision",
+        "fixed4",
+        "--calibration",
+        str(images),
+        "--out",
+        str(out),
+    ]
+    assert run([*arguments, "--post-training"]) == 0
+    given = torch.from_numpy(np.load(images))
+    quantised = quantize(read_onnx(lenet).module, "fixed4", calibration=given)
+    plain = lower(quantised, example=given[:1])(given)
+    improve(quantised, given)
+    assert torch.equal(load(out)(given), lower(quantised, example=given[:1])(given))
+    assert not torch.equal(load(out)(given), plain)
+
+
 REFUSED = {
     "give --data, to train at the precision, or --calibration, to choose exponents only": [],
     "--epochs 3 needs --data; --calibration trains nothing": ["--calibration", "IMAGES", "--epochs", "3"],
+    "--post-training needs --calibration; --data trains at the precision instead": [
+        "--data",
+        "mnist-small",
+        "--post-training",
+    ],
     "'MODEL' holds its network; leave --network out": ["--calibration", "IMAGES", "--network", "lenet"],
     "there is no file of calibration images 'none.npy'": ["--calibration", "none.npy"],
     "'MODEL' takes images of 1x28x28, channels first; got 1x9x9": ["--calibration", "SMALL"],

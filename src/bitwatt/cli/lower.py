@@ -56,6 +56,10 @@ def lower(
         int | None,
         typer.Option(min=0, help="Epochs of training at the precision; 0: calibration only."),
     ] = None,
+    post_training: Annotated[
+        bool,
+        typer.Option("--post-training", help="With --calibration: round each layer's weights together."),
+    ] = False,
     output: Output = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of images.")] = 0,
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
@@ -66,16 +70,21 @@ def lower(
     from bitwatt.cli.output import print_json, print_note, print_result
     from bitwatt.formats import parse_precision
     from bitwatt.program import lower as lower_network
+    from bitwatt.quantization.post_training import improve
     from bitwatt.study.run import make_writable
     from bitwatt.training import TrainingState, retraining_recipe, train
 
     wanted = parse_precision(precision)
     make_writable(out.parent)
+    if post_training and calibration is None:
+        raise RequestError("--post-training needs --calibration; --data trains at the precision instead")
     images, looked_at = _images(data, calibration, data_dir, epochs)
     module, name = _float_model(weights, network, output, tuple(looked_at.shape[1:]), seed)
     default = retraining_recipe(name, wanted)
     passes = 0 if wanted.is_float or images is None else default.epochs if epochs is None else epochs
     network_at_precision = quantised(module, wanted, looked_at)
+    if post_training:
+        improve(network_at_precision, looked_at)
 
     def tell(state: TrainingState) -> None:
         last = state.history[-1]
