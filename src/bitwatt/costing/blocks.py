@@ -27,6 +27,9 @@ BUFFER = ("buffer", "buffer_read", "buffer_write")
 BANKED = ("bank_select",)
 """What an SRAM buffer has besides its macros."""
 
+UNGATED = ("control", *BANKED)
+"""Blocks whose registers are too few, or too busy, for clock gates."""
+
 
 def block_name(kind: str, tile: Tile) -> str:
     """The name of one of a tile's blocks; gated where the tile gates its clock."""
@@ -40,7 +43,7 @@ def block_name(kind: str, tile: Tile) -> str:
         "control": (tile.rows, *(("banked",) if tile.buffers == "sram" else ())),
         "bank_select": (),
     }.get(kind, (tile.rows,))
-    gated = ("gated",) if tile.clock_gating and kind != "control" else ()
+    gated = ("gated",) if tile.clock_gating and kind not in UNGATED else ()
     return "/".join(map(str, (kind, *sizes, *gated)))
 
 
