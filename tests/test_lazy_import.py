@@ -30,7 +30,7 @@ def test_light(statement):
 def test_public_name(name):
     value = getattr(bitwatt, name)
     assert value is getattr(bitwatt, name)
-    if name in ("datasets", "formats", "networks"):
+    if name in ("datasets", "export", "formats", "networks"):
         assert value is sys.modules[f"bitwatt.{name}"]
     else:
         assert callable(value)
@@ -46,7 +46,7 @@ def test_cost_stays_a_function_whatever_is_imported():
         "print([name for name in bitwatt.__all__ if type(getattr(bitwatt, name)).__name__ == 'module'])"
     )
     ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "['datasets', 'formats', 'networks']"
+    assert ran.stdout.strip() == "['datasets', 'export', 'formats', 'networks']"
 
 
 def test_all_is_what_is_there():

@@ -18,6 +18,7 @@ __all__ = [
     "cost",
     "datasets",
     "evaluate",
+    "export",
     "formats",
     "load",
     "lower",
@@ -34,6 +35,7 @@ _HOME = {
     "cost": "bitwatt.costing",  # not `bitwatt.cost`: importing that module would hide the function
     "datasets": "bitwatt.datasets",
     "evaluate": "bitwatt.program",
+    "export": "bitwatt.export",
     "formats": "bitwatt.formats",
     "load": "bitwatt.program",
     "lower": "bitwatt.program",
@@ -43,7 +45,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
-    from bitwatt import datasets, formats, networks
+    from bitwatt import datasets, export, formats, networks
     from bitwatt.costing import cost
     from bitwatt.formats import Precision
     from bitwatt.hardware import Tile

@@ -47,6 +47,15 @@ class GraphBuilder:
         self._constants[f"{len(self._constants)} {key}"] = proto
         return proto.name
 
+    def clamp(self, x: Value, low: ArrayLike, high: ArrayLike, dtype: Any, name: str) -> Value:
+        """x brought between two ends.
+
+        By Max and Min: onnxruntime (1.32) drops a Clip before QuantizeLinear where their ends differ by less
+        than the epsilon of float32, which they all do where scales are small.
+        """
+        least, most = (self.constant(end, dtype, f"{name}/end") for end in (low, high))
+        return self.node("Min", self.node("Max", x, least, name=f"{name}/least"), most, name=name)
+
     def cast(self, x: Value, dtype: int, name: str) -> Value:
         """A Cast to a type of `TensorProto`."""
         return self.node("Cast", x, name=f"{name}/cast", to=dtype)

@@ -105,9 +105,8 @@ class _Lowering:
                     return x
                 return self.kept(graph.node("Relu", x.value, name=op.name), op, x)
             case ops.Clip():
-                low, high = (graph.constant(self.real(op.name, n), self.dtype(x), f"{op.name}/end")
-                             for n in (op.low, op.high))  # fmt: skip
-                return self.kept(graph.node("Clip", x.value, low, high, name=op.name), op, x)
+                low, high = (self.real(op.name, end) for end in (op.low, op.high))
+                return self.kept(graph.clamp(x.value, low, high, self.dtype(x), op.name), op, x)
             case ops.MaxPool2d():
                 shape = self.program.types[op.input].shape
                 return self.kept(max_pool(graph, op, x.value, shape), op, x)

@@ -44,10 +44,8 @@ class QuantizeDequantize(Dialect):
         dtype, zero = _code_type(format)
         info = np.iinfo(dtype)
         if (low, high) != (info.min - zero, info.max - zero):
-            limits = (
-                graph.constant(np.ldexp(float(n), exponent), np.float32, f"{name}/end") for n in (low, high)
-            )
-            x = graph.node("Clip", x, *limits, name=f"{name}/clip")
+            least, most = (np.ldexp(float(end), exponent) for end in (low, high))
+            x = graph.clamp(x, least, most, np.float32, f"{name}/clamp")
         scale = graph.constant(2.0**exponent, np.float32, f"{name}/scale")
         point = graph.constant(zero, dtype, f"{name}/zero")
         codes = graph.node("QuantizeLinear", x, scale, point, name=f"{name}/codes")
