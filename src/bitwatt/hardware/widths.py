@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bitwatt.errors import RequestError
 from bitwatt.formats import Format, Precision
@@ -75,6 +76,7 @@ def product_bits(weights: Format, activations: Format) -> int:
     return sum_bits(Precision(weights, activations), 1)
 
 
+@lru_cache(maxsize=4096)
 def sum_bits(precision: Precision, terms: int) -> int:
     """Signed bits of a sum of `terms` products; 32 for float32.
 
