@@ -17,6 +17,7 @@ def test_nothing_is_known_before_the_first_epoch() -> None:
 
 def test_nothing_is_left() -> None:
     assert seconds_left([], {}, 2) == 0.0
+    assert seconds_left([], {}, 0) == 0.0
 
 
 @pytest.mark.parametrize(

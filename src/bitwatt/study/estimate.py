@@ -46,7 +46,7 @@ def seconds_left(stages: Sequence[Left], epoch_seconds: Mapping[str, float], wor
         worker = min(range(workers), key=free.__getitem__)
         start = max(free[worker], done_at.get(stage.needs or "", 0.0))
         free[worker] = done_at[stage.digest] = start + stage.epochs * rate + beside
-    return max(free)
+    return max(free, default=0.0)
 
 
 def _rate(stage: Left, epoch_seconds: Mapping[str, float]) -> float | None:
