@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures post-training quantisation, and writes the table of one network into docs/post-training.md.
 
-usage: python docs/post_training.py NETWORK WEIGHTS DATA [IMAGES]
+usage: python docs/post_training.py NETWORK WEIGHTS DATA [IMAGES [PRECISION,...]]
 
 WEIGHTS are what `bitwatt train` left (.safetensors). Exponents, biases and roundings are chosen on the data's
 calibration images, which are training images; accuracies are those of the integer programs on its test
@@ -24,7 +24,7 @@ from bitwatt.quantization import quantize
 from bitwatt.quantization.post_training import PostTraining, improve
 
 PAGE = Path(__file__).with_name("post-training.md")
-PRECISIONS = ("fixed8", "fixed6", "fixed4")
+PRECISIONS = "fixed8,fixed6,fixed4"
 
 METHODS = {
     "nearest, exponents that clip nothing (`max`)": PostTraining("max", False, "nearest", False),
@@ -43,7 +43,7 @@ class Images:
     labels: torch.Tensor
 
 
-def measure(network: str, weights: str, data: str, most: int | None) -> str:
+def measure(network: str, weights: str, data: str, most: int | None, precisions: list[str]) -> str:
     """The table, in Markdown."""
     loaded = datasets.load(data)
     test = Images(loaded.test.images[:most], loaded.test.labels[:most])
@@ -59,14 +59,14 @@ def measure(network: str, weights: str, data: str, most: int | None) -> str:
     rows = []
     for label, method in METHODS.items():
         cells = []
-        for precision in PRECISIONS:
+        for precision in precisions:
             quantised = quantize(module, precision, calibration=loaded.calibration)
             improve(quantised, loaded.calibration.images, method)
             cells.append(f"{accuracy(quantised):.2f}")
             print(label, precision, cells[-1], file=sys.stderr, flush=True)
         rows.append(f"| {label} | {' | '.join(cells)} |")
-    head = f"| {network}, float32 program: {exact:.2f} | {' | '.join(PRECISIONS)} |"
-    head += f"\n|---|{'---:|' * len(PRECISIONS)}"
+    head = f"| {network}, float32 program: {exact:.2f} | {' | '.join(precisions)} |"
+    head += f"\n|---|{'---:|' * len(precisions)}"
     spread = 100 * (exact / 100 * (1 - exact / 100) / len(test.labels)) ** 0.5
     note = (
         f"Accuracy in per cent of the first {len(test.labels)} test images of {loaded.name}; by chance alone "
@@ -76,10 +76,10 @@ def measure(network: str, weights: str, data: str, most: int | None) -> str:
     return "\n".join([head, *rows, "", note])
 
 
-def write(network: str, table: str) -> None:
-    """Put the table between the page's marks for this network."""
+def write(title: str, table: str) -> None:
+    """Put the table between the page's marks for this network and these precisions."""
     text = PAGE.read_text()
-    begin, end = f"<!-- {network} -->", f"<!-- end {network} -->"
+    begin, end = f"<!-- {title} -->", f"<!-- end {title} -->"
     found = re.sub(
         f"{re.escape(begin)}.*{re.escape(end)}", lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL
     )
@@ -87,8 +87,10 @@ def write(network: str, table: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+    if len(sys.argv) not in (4, 5, 6):
         sys.exit(__doc__)
     torch.set_num_threads(1)
     name, path, dataset, *rest = sys.argv[1:]
-    write(name, measure(name, path, dataset, int(rest[0]) if rest else None))
+    images = int(rest[0]) if rest else None
+    asked = rest[1] if len(rest) > 1 else PRECISIONS
+    write(f"{name} {asked}", measure(name, path, dataset, images, asked.split(",")))
