@@ -190,3 +190,73 @@ def test_a_map_flattened_at_the_end():
         "the network has no exact program:\n"
         "  - the output: is a flattened map, and the tile orders its elements otherwise: channels fastest"
     )
+
+
+def test_scales_of_channels_in_float32():
+    """There are none, however many were asked for."""
+    x = images(2, 3, 6, 6)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    module = quantize(net, "float32", calibration=x, granularity="channel").eval()
+    with torch.no_grad():
+        torch.testing.assert_close(lower(module, x[:1])(x).float(), module(x))
+
+
+def test_sequences_are_maps_of_height_one():
+    x = images(4, 3, 20)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(3, 4, 5, 2), nn.ReLU(), nn.Conv1d(4, 2, 3), nn.Flatten(), nn.Linear(12, 3))
+    module = quantize(net, "fixed8", calibration=x).eval()
+    program = lower(module, x[:1])
+    assert program.input_shape == (3, 1, 20)
+    with torch.no_grad():
+        expected = module(x)
+    assert torch.equal(program(x), expected.double())
+    assert torch.equal(program(x.unsqueeze(2)), expected.double())
+
+
+class Branches(nn.Module):
+    """Flattened maps joined with a vector, both orders of elements; residuals of both kinds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 3, 1)
+        self.fc1, self.fc2 = nn.Linear(48 + 3, 6), nn.Linear(6, 6)
+
+    def forward(self, x):
+        y = torch.relu(self.a(x)) + torch.relu(self.b(x))
+        y = torch.relu(self.fc1(torch.cat([y.flatten(1), y.mean((2, 3))], dim=1)))
+        return self.fc2(y) + y
+
+
+def test_residuals_and_branches():
+    x = images(32, 2, 4, 4)
+    for precision in EXACT:
+        module = quantize(Branches(), precision, calibration=x).eval()
+        program = lower(module, x[:1])
+        with torch.no_grad():
+            assert torch.equal(program(x), module(x).double())
+        np.testing.assert_array_equal(
+            reference.logits(program, x[:4].numpy()), module(x)[:4].detach().numpy()
+        )
+    assert [(type(op).__name__, op.name) for op in program.ops if isinstance(op, ops.Add | ops.Concat)] == [
+        ("Add", "add"),
+        ("Concat", "cat"),
+        ("Add", "fc2/add"),
+    ]
+
+
+def test_exponents_that_are_not_the_operands():
+    module = quantize(Branches(), "fixed8", calibration=images(8, 2, 4, 4))
+    module.layer("add").second_exponent += 1
+    module.layer("fc2").residual_exponent -= 2
+    with pytest.raises(UnsupportedError) as error:
+        lower(module, images(1, 2, 4, 4))
+    exponents = [int(module.layer(name).output_exponent) for name in ("b", "fc1")]
+    assert str(error.value) == (
+        "the network has no exact program:\n"
+        f"  - 'add' (QuantizedAdd): its input has exponent {exponents[0]}, "
+        f"and it was calibrated for {exponents[0] + 1}\n"
+        f"  - 'fc2' (QuantizedLinear): its input has exponent {exponents[1]}, "
+        f"and it was calibrated for {exponents[1] - 2}"
+    )

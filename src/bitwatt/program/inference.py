@@ -104,7 +104,9 @@ def _weighted(op: ops.Weighted, source: ValueType) -> ValueType:
     _check_numbers(op)
     exponent = tuple(e + source.exponent[0] for e in op.weight_exponent)
     shape = _convolved(op, source.shape) if isinstance(op, ops.Conv2d) else _connected(op, source.shape)
-    return ValueType(shape, source.format if is_float else None, exponent, not is_float)
+    if is_float:
+        return ValueType(shape, source.format, source.exponent)
+    return ValueType(shape, None, exponent, is_accumulator=True)
 
 
 def _check_numbers(op: ops.Weighted) -> None:

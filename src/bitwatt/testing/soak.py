@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         except (ConformanceError, BitwattError) as error:
             failed += 1
             sys.stdout.write(f"seed {seed}: {error}\n")
+            sys.stdout.flush()
         if (seed - options.start + 1) % 100 == 0:
             sys.stderr.write(f"{seed - options.start + 1} networks, {failed} failed\n")
     sys.stdout.write(
