@@ -6,6 +6,7 @@
 Needs the extra `synthesis`. Takes minutes from nothing, seconds where the cache has every block.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from bitwatt.costing.characterize import characterize_tiles
@@ -26,8 +27,9 @@ CARRIED = (
 
 
 def main() -> None:
-    """Characterise the tiles of `CARRIED` in both presets."""
+    """Characterise the tiles of `CARRIED` in both presets, and the paper's with residuals too."""
     tiles = [Tile.preset(preset, precision) for precision in CARRIED for preset in PRESETS]
+    tiles += [replace(tile, residual=True) for tile in tiles if tile.precision in PAPER]
     library = read_liberty(liberty_path("nangate45"))
     table = characterize_tiles(tiles, library, tiles[0].clock_hz, technology="nangate45")
     folder = Path(__file__).parents[1] / "src/bitwatt/technology/characterized"
