@@ -1,10 +1,8 @@
 """The integers of a program's weights and biases as safetensors, with all that gives them a meaning.
 
-Tensors are named after the layer: `fc1.weight`, `fc1.bias`. The metadata, whose values are text, has
-
-    format        "bitwatt integers, 1"
-    network, precision, input_shape
-    operations    JSON: the operations in order, with formats, exponents and shifts; an array is named
+Tensors are named after the layer: `fc1.weight`, `fc1.bias`. The metadata has one key, `bitwatt_integers`,
+whose text is JSON: network, precision, input_shape, and operations, in order, with their formats, exponents
+and shifts, where an array is named. (With several keys, the same program would not always give the same bytes.)
 
 A weight w stands for w * 2**weight_exponent, a bias b for b * 2**(weight_exponent + exponent of the input).
 A fully connected layer behind a `Flatten` has its columns in the order (row, column, channel).
@@ -22,6 +20,10 @@ from bitwatt.program.file import describe
 from bitwatt.program.program import Program
 
 
+KEY = "bitwatt_integers"
+"""The metadata's only key."""
+
+
 def safetensors_files(program: Program) -> dict[str, bytes]:
     """The one file of the form; integers in the least of int8, int16, int32 and int64 that holds a tensor."""
     described, arrays = describe(program)
@@ -31,11 +33,13 @@ def safetensors_files(program: Program) -> dict[str, bytes]:
             if isinstance(value, str) and value in arrays:
                 fields[field] = f"{fields['name']}.{field}"
                 named[fields[field]] = arrays[value]
-    metadata = {
-        "format": "bitwatt integers, 1",
-        "network": program.network,
-        "precision": program.precision,
-        "input_shape": json.dumps(program.input_shape),
-        "operations": json.dumps(described["ops"]),
-    }
-    return {"program.safetensors": save(named, metadata=metadata)}
+    text = json.dumps(
+        {
+            "version": 1,
+            "network": program.network,
+            "precision": program.precision,
+            "input_shape": program.input_shape,
+            "operations": described["ops"],
+        }
+    )
+    return {"program.safetensors": save(named, metadata={KEY: text})}
