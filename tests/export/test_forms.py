@@ -47,7 +47,9 @@ def test_safetensors_has_every_integer(program, tmp_path):
     made = program("lenet", "pow2")
     (file,) = write(made, "safetensors", tmp_path / "lenet.safetensors")
     with safe_open(file, "numpy") as tensors:
-        described = {op["name"]: op for op in json.loads(tensors.metadata()["bitwatt_integers"])["operations"]}
+        described = {
+            op["name"]: op for op in json.loads(tensors.metadata()["bitwatt_integers"])["operations"]
+        }
         for op in made.ops:
             if isinstance(op, ops.Conv2d | ops.Linear):
                 np.testing.assert_array_equal(tensors.get_tensor(f"{op.name}.weight"), op.weight)

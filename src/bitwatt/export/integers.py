@@ -2,7 +2,7 @@
 
 Tensors are named after the layer: `fc1.weight`, `fc1.bias`. The metadata has one key, `bitwatt_integers`,
 whose text is JSON: network, precision, input_shape, and operations, in order, with their formats, exponents
-and shifts, where an array is named. (With several keys, the same program would not always give the same bytes.)
+and shifts, where an array is named. (Several keys would be written in any order.)
 
 A weight w stands for w * 2**weight_exponent, a bias b for b * 2**(weight_exponent + exponent of the input).
 A fully connected layer behind a `Flatten` has its columns in the order (row, column, channel).
@@ -18,7 +18,6 @@ from safetensors.numpy import save
 
 from bitwatt.program.file import describe
 from bitwatt.program.program import Program
-
 
 KEY = "bitwatt_integers"
 """The metadata's only key."""
