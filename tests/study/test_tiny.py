@@ -49,6 +49,13 @@ def test_every_precision_learns_and_is_costed(studied: Path) -> None:
     assert energies == sorted(energies, reverse=True)
 
 
+def test_a_residual_network_is_costed_on_a_tile_that_adds_residuals(tmp_path: Path) -> None:
+    plan = PLAN.model_copy(update={"networks": ("tiny:residual_network",), "precisions": ("fixed8",)})
+    (point,) = run_study(plan, tmp_path, workers=1).points
+    assert point.accuracy >= 0.9
+    assert point.energy_j > 0
+
+
 def test_results_are_what_the_published_schema_says(studied: Path) -> None:
     shipped = json.loads(files("bitwatt.study").joinpath("results.schema.json").read_text())
     assert shipped == json_schema(), "write it again: python -m bitwatt.study.results"

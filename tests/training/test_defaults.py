@@ -24,6 +24,10 @@ def test_fewer_bits_get_no_fewer_epochs_and_no_smaller_steps() -> None:
         assert mixed == retraining_recipe(network, parse_precision("binary"))
 
 
+def test_a_network_of_another_width_is_trained_as_its_own_kind() -> None:
+    assert pretraining_recipe("alex*0.5") == pretraining_recipe("alex") != pretraining_recipe("my-own")
+
+
 def accuracy(model: torch.nn.Module, data: Data) -> float:
     model.eval()
     with torch.no_grad():

@@ -45,9 +45,9 @@ class LayerWork:
     positions: places at which outputs are computed (1 if fully connected). groups: of channels. outputs:
     channels made, and reduction: products summed for each, both in one group. pooled_positions: places
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
-    without pooling. average: it takes the mean. inputs, results: elements read (residuals too) and left for one image.
-    wide: the outputs are the logits and leave at the accumulator's width. residual: as many values as are
-    computed are read besides and added. clip: results are kept within bounds of the layer's own.
+    without pooling. average: it takes the mean. inputs, results: elements read, residuals too, and left, for
+    one image. wide: the outputs are the logits and leave at the accumulator's width. residual: as many values
+    as are computed are read besides and added. clip: results are kept within bounds of the layer's own.
     """
 
     name: str

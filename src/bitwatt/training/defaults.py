@@ -38,8 +38,8 @@ LOSSLESS_BITS = 8
 
 
 def pretraining_recipe(network: str) -> Recipe:
-    """How a float network of that name is trained from first weights."""
-    return PRETRAINING.get(network, OTHER)
+    """How a float network of that name is trained from first weights; `alex*0.5` as `alex`."""
+    return PRETRAINING.get(network.partition("*")[0], OTHER)
 
 
 def retraining_recipe(network: str, precision: Precision) -> Recipe:
