@@ -405,7 +405,8 @@ def shares_of_saving(ours: dict[str, TileCost], parts: Parts, components: Sequen
 
 
 def span(shares: Sequence[float]) -> str:
-    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def main() -> None:
