@@ -24,22 +24,33 @@ def check_network(drawn: DrawnNetwork) -> Program:
     and what differed.
     """
     program, images = drawn.program, drawn.images
-    if program.is_float:
-        plain = dict(reference_float32.trace(program, images.numpy()))
-        expected = plain[program.output].astype(np.float64)
-        _nearly(drawn, expected)
-    else:
-        plain = dict(reference.trace(program, images.numpy()))
-        expected = reference.logits(program, images.numpy())
-    _same(drawn, "program", program(images).numpy(), expected, program)
+    check_logits(drawn)
+    kind = reference_float32 if program.is_float else reference
+    plain = dict(kind.trace(program, images.numpy()))
     for name, value in trace(program, images).items():
         _same(drawn, f"value '{name}'", value.numpy(), plain[name], program)
     saved = to_bytes(program)
     require(to_bytes(from_bytes(saved, "memory")) == saved, drawn, "its saved program comes back another one")
+    return program
+
+
+def check_logits(drawn: DrawnNetwork) -> NDArray[np.float64]:
+    """Compare logits of module, program and reference; returns them, (count, outputs).
+
+    Raises as `check_network` does.
+    """
+    program, images = drawn.program, drawn.images
+    if program.is_float:
+        plain = reference_float32.trace(program, images.numpy())
+        expected = plain[program.output].astype(np.float64)
+        _nearly(drawn, expected)
+    else:
+        expected = reference.logits(program, images.numpy())
+    _same(drawn, "program", program(images).numpy(), expected, program)
     if module_is_exact(program):
         with torch.no_grad():
             _same(drawn, "module", drawn.network(images).numpy(), expected, program)
-    return program
+    return expected
 
 
 def _nearly(drawn: DrawnNetwork, expected: NDArray[np.float64]) -> None:
