@@ -98,7 +98,8 @@ def test_a_misspelt_command_line_is_a_wrong_request(
         ),
         (
             ["study", "--network", "lenett", "--data", "mnist-small"],
-            "unknown network 'lenett'; did you mean 'lenet'? Allowed: lenet, convnet, alex, alex+, alex++",
+            "unknown network 'lenett'; did you mean 'lenet'? Allowed: lenet, convnet, alex, alex+, alex++, "
+            "resnet8, ds-cnn, mobilenetv1-0.25, autoencoder, vgg-small, resnet20",
         ),
         (
             ["study", "--network", "lenet", "--data", "mnist-small", "--preset", "modrn"],
