@@ -127,7 +127,7 @@ class _Building:
     def _check(self, layer: nn.Module, operands: list[_Value]) -> None:
         """Raises `RequestError` for weights that are no numbers, and exponents that are not the operands'."""
         if isinstance(layer, QuantizedConv2d | QuantizedLinear):
-            for name, parameter in layer.named_parameters():
+            for name, parameter in (*layer.named_parameters(), *layer.named_buffers()):
                 bad = int((~torch.isfinite(parameter)).sum())
                 if bad:
                     raise RequestError(
@@ -202,7 +202,7 @@ class _Building:
     def _append_weighted(self, path: str, layer: QuantizedLayer, operands: list[_Value]) -> _Value:
         is_float = isinstance(layer.weight_format, Float32)
         weight, bias = _numbers(layer)
-        if not is_float and bias is None and layer.bias is not None:
+        if not is_float and bias is None and layer.folded()[1] is not None:
             exponents = layer.accumulator_exponent.tolist()
             raise RequestError(f"a bias does not fit in 63 bits at its accumulator's exponents {exponents}")
         scales = tuple(layer.weight_exponent.tolist())
@@ -302,14 +302,15 @@ def _max_pool(name: str, source: str, layer: nn.MaxPool2d) -> ops.MaxPool2d:
 
 def _numbers(layer: QuantizedLayer) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     """Weights and bias as the program holds them; no bias where there is none or it does not fit."""
+    reals, shift = layer.folded()
     if isinstance(layer.weight_format, Float32):
-        bias = None if layer.bias is None else layer.bias.detach().cpu().numpy().copy()
-        return np.ascontiguousarray(layer.weight.detach().cpu().numpy()), bias
+        bias = None if shift is None else shift.detach().cpu().numpy().copy()
+        return np.ascontiguousarray(reals.detach().cpu().numpy()), bias
     weight = np.ascontiguousarray(layer.integer_weight().cpu().numpy())
-    if layer.bias is None:
+    if shift is None:
         return weight, None
     exponent = layer.accumulator_exponent.cpu().numpy()
-    if np.any(np.abs(np.ldexp(layer.bias.detach().cpu().double().numpy(), -exponent)) > LARGEST_BIAS):
+    if np.any(np.abs(np.ldexp(shift.detach().cpu().double().numpy(), -exponent)) > LARGEST_BIAS):
         return weight, None
     integers = layer.integer_bias()
     return weight, None if integers is None else integers.cpu().numpy()

@@ -4,6 +4,7 @@ from bitwatt.quantization.calibration import refit_weight_exponents
 from bitwatt.quantization.captured import INPUT, Concat
 from bitwatt.quantization.convert import quantize
 from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable
+from bitwatt.quantization.freezing import freeze_batch_norm
 from bitwatt.quantization.input_stage import InputQuantizer
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import Node, QuantizedNetwork
@@ -24,6 +25,7 @@ __all__ = [
     "QuantizedLinear",
     "QuantizedNetwork",
     "QuantizedTable",
+    "freeze_batch_norm",
     "least_squares_exponent",
     "quantize",
     "refit_weight_exponents",

@@ -9,6 +9,7 @@ from torch import nn
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Binary, Format, Precision, Ternary
+from bitwatt.quantization.batch_norm import Norm, live_copy
 from bitwatt.quantization.capture import Captured
 from bitwatt.quantization.captured import INPUT, Add, CapturedLayer, Concat
 from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable, require_table
@@ -81,6 +82,7 @@ class _Assembly:
         self.nodes: list[Node] = []
         self.modules: dict[str, nn.Module] = {}
         self.shared: dict[int, nn.Parameter] = {}
+        self.shared_norms: dict[int, Norm] = {}
         self.refused: list[str] = []
 
     def network(self) -> QuantizedNetwork:
@@ -104,15 +106,19 @@ class _Assembly:
 
     def _append(self, layer: CapturedLayer, sums: str | None) -> None:
         module, path, inputs = layer.module, layer.path, layer.inputs
-        made: nn.Module
         weighted = self.fused.get(path, layer)
         if isinstance(weighted.module, Weighted):
             tail = self._tail(path, pools=True)
             other = [name for name in inputs if name != weighted.path] if path in self.fused else []
             grid = self.precisions[weighted.path]
-            made = self._weighted(weighted.module, grid, sums == path, tail, bool(other))
-            self._place(weighted.path, made, (*weighted.inputs, *other), grid.activations, path, tail)
+            quantised = self._weighted(weighted.module, grid, sums == path, tail, bool(other))
+            if weighted.norm is not None:
+                if id(weighted.norm) not in self.shared_norms:
+                    self.shared_norms[id(weighted.norm)] = live_copy(weighted.norm)
+                quantised.norm = self.shared_norms[id(weighted.norm)]
+            self._place(weighted.path, quantised, (*weighted.inputs, *other), grid.activations, path, tail)
             return
+        made: nn.Module
         format = self.format_of[self._current(inputs[0])]
         match module:
             case Add():

@@ -40,10 +40,11 @@ class Captured:
     notes: tuple[str, ...] = ()
 
 
-def capture(model: nn.Module, example: Tensor) -> Captured:
+def capture(model: nn.Module, example: Tensor, *, keep_batch_norms: bool = False) -> Captured:
     """The layers of `model`, left as it is; what does nothing is left out.
 
     example: two or more images; it is run through the model, and through what was captured, which must agree.
+    keep_batch_norms: beside the layers before them, instead of inside.
 
     Raises `UnsupportedError` with every offender, its path in the model and why: a layer or function outside
     the list, options that are not exact in integers, control flow that depends on data, several inputs or
@@ -77,7 +78,7 @@ def capture(model: nn.Module, example: Tensor) -> Captured:
             model, ["the model itself: has no Conv and no Linear, so there is nothing to quantise"]
         )
     _verify(model, layers, example.detach().to(images.device, images.dtype), reader.result)
-    return _finished(layers)
+    return _finished(layers, keep_batch_norms)
 
 
 def _refuse_foreign(model: nn.Module) -> None:
@@ -137,9 +138,9 @@ def _objections_to_softmax(layers: tuple[CapturedLayer, ...]) -> list[str]:
     ]
 
 
-def _finished(layers: tuple[CapturedLayer, ...]) -> Captured:
+def _finished(layers: tuple[CapturedLayer, ...], keep_batch_norms: bool) -> Captured:
     last = layers[-1]
-    layers = fold_zero_pads(fold_batch_norms(layers))
+    layers = fold_zero_pads(fold_batch_norms(layers, keep=keep_batch_norms))
     if not isinstance(last.module, nn.Softmax | nn.LogSoftmax):
         return Captured(layers)
     kind = "softmax" if isinstance(last.module, nn.Softmax) else "log-softmax"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from bitwatt.quantization.batch_norm import Norm
+
 INPUT = "input"
 """Name of the value that holds the images. A layer of the model may not be called so."""
 
@@ -21,6 +23,7 @@ class CapturedLayer:
 
     path: of the module; a function's is its name in the module that calls it, and a later use of a module
     has "#2", "#3" ... behind. objections: why it cannot be treated exactly; label: what errors call it.
+    norm: a batch normalisation of its value that is kept alive.
     """
 
     path: str
@@ -28,6 +31,7 @@ class CapturedLayer:
     inputs: tuple[str, ...]
     objections: tuple[str, ...] = field(default=(), compare=False)
     label: str = field(default="", compare=False)
+    norm: Norm | None = None
 
 
 class Add(nn.Module):
@@ -56,5 +60,6 @@ def run(layers: tuple[CapturedLayer, ...], images: Tensor) -> Tensor:
     """What the captured layers make of images, in floating point: the value of the last one."""
     values = {INPUT: as_maps(images)}
     for layer in layers:
-        values[layer.path] = layer.module(*(values[name] for name in layer.inputs))
+        value = layer.module(*(values[name] for name in layer.inputs))
+        values[layer.path] = value if layer.norm is None else layer.norm(value)
     return values[layers[-1].path]

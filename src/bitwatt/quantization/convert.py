@@ -16,9 +16,11 @@ from bitwatt.quantization.calibration import calibrate
 from bitwatt.quantization.capture import capture
 from bitwatt.quantization.network import QuantizedNetwork
 
-__all__ = ["GRANULARITIES", "Images", "default_granularity", "quantize"]
+__all__ = ["BATCH_NORM", "GRANULARITIES", "Images", "default_granularity", "quantize"]
 
 GRANULARITIES = ("tensor", "channel")
+
+BATCH_NORM = ("fold", "train")
 
 
 class Images(Protocol):
@@ -35,29 +37,35 @@ def quantize(
     *,
     calibration: Images | Tensor,
     granularity: str | None = None,
+    batch_norm: str = "fold",
     layers: Mapping[str, str | Precision] | None = None,
 ) -> QuantizedNetwork:
     """A new module that computes `model` with weights and activations on the grids of `precision`.
 
     model: any module whose forward is made of what docs/networks.md lists, as modules, functions or methods;
-    it is left as it is. Batch normalisation goes into the layer before it, with its running statistics.
+    it is left as it is.
     calibration: images, on which radix points are chosen (labels are not looked at). granularity: one weight
     exponent a "tensor" or an output "channel"; by default per channel for binary and ternary weights, whose
     scale is all the magnitude they have, and per tensor otherwise. layers: precisions of single layers, by a
     pattern on their path, as in {"stem.*": "fixed8"}; "input" is the images'. A layer's precision is that of
     its weights and of the activations that leave it; of several patterns that match, the last one counts.
+    batch_norm: "fold" puts batch normalisation into the layer before it at once, with its running statistics;
+    "train" keeps it alive there, so that training goes on with the statistics of each batch, while evaluation
+    and lowering fold the running ones (`freeze_batch_norm` does so for good).
 
     Warns of what was left out: a softmax at the end. Raises `UnsupportedError` for a model that cannot be
-    computed exactly, with all reasons at once; `RequestError` for an unknown precision or granularity, a
-    pattern that matches no layer, or calibration images that are none or not finite.
+    computed exactly, with all reasons at once; `RequestError` for an unknown precision, granularity or
+    batch_norm, a pattern that matches no layer, or calibration images that are none or not finite.
     """
     wanted = parse_precision(precision) if isinstance(precision, str) else precision
     if granularity is not None and granularity not in GRANULARITIES:
         raise RequestError(f"granularity must be one of {', '.join(GRANULARITIES)}; got '{granularity}'")
+    if batch_norm not in BATCH_NORM:
+        raise RequestError(f"batch_norm must be one of {', '.join(BATCH_NORM)}; got '{batch_norm}'")
     images = calibration if isinstance(calibration, Tensor) else calibration.images
     _require_images(images)
     example = images[:2] if len(images) > 1 else torch.cat([images, images])  # two tell the count from others
-    captured = capture(model, example)
+    captured = capture(model, example, keep_batch_norms=batch_norm == "train")
     network = assemble(captured, wanted, granularity, layers)
     for note in network.notes:
         warnings.warn(note, UserWarning, stacklevel=2)

@@ -179,7 +179,7 @@ def _batch_norm(
     if training or running_mean is None or running_var is None:
         raise Refusal("must use running statistics (training=False)")
     kind = nn.BatchNorm2d if input.dim() == 4 else nn.BatchNorm1d
-    made = _with(kind(len(running_mean), eps, device="meta"), weight, bias)
+    made = _with(kind(len(running_mean), eps, momentum, device="meta"), weight, bias)
     made.register_buffer("running_mean", running_mean)
     made.register_buffer("running_var", running_var)
     return made.eval()

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitwatt.formats import Float32, Format
+from bitwatt.quantization.batch_norm import Norm, correct, fold
 from bitwatt.quantization.pooling import Pair
 from bitwatt.quantization.rounding import round_to_grid
 from bitwatt.quantization.scale import power_of_two, weight_exponents
@@ -67,6 +68,8 @@ class _Weighted(nn.Module):
     relu, pool: a ReLU and a max pooling that followed in the model. Both commute with rounding, so the sums
     are pooled first (fewer of them to round).
     residual: a second value is added to the sums, before they are rounded; residual_exponent is its own.
+    norm: a batch normalisation of the sums that is still alive; weight and bias are then those before it, and
+    what lies on the grid is `folded`. Its own mode says whether it follows the batch.
     round_weight, round_output: how both are rounded *while training*; training methods put others in their
     place. Evaluation always rounds to nearest.
     """
@@ -97,6 +100,7 @@ class _Weighted(nn.Module):
         self.granularity = granularity
         self.relu = relu
         self.pool = pool
+        self.norm: Norm | None = None
         self.round_weight: WeightRounding = quantize_operand
         self.round_output: OutputRounding = requantize
         outputs = source.weight.shape[0] if granularity == "channel" else 1
@@ -117,9 +121,13 @@ class _Weighted(nn.Module):
         self.output_format = None if self.output_format is None else outputs
         self._cached_operands = None
 
+    def folded(self) -> Operands:
+        """Weight and bias in real units, the running statistics of a live normalisation inside."""
+        return (self.weight, self.bias) if self.norm is None else fold(self.weight, self.bias, self.norm)
+
     def fit_weight_exponent(self) -> None:
-        """Set weight_exponent to what loses least of the shadow weights."""
-        self.weight_exponent.copy_(weight_exponents(self.weight, self.weight_format, self.granularity))
+        """Set weight_exponent to what loses least of the (folded) shadow weights."""
+        self.weight_exponent.copy_(weight_exponents(self.folded()[0], self.weight_format, self.granularity))
 
     @torch.no_grad()
     def clip_shadow_weight(self) -> None:
@@ -128,6 +136,11 @@ class _Weighted(nn.Module):
             return
         low, high = pass_window(self.weight_format)
         unit = self._scales().unit
+        if self.norm is not None:
+            weight, _ = self.folded()
+            inside = weight.clamp(low * unit, high * unit)
+            self.weight.copy_(torch.where(inside == weight, self.weight, self.weight * (inside / weight)))
+            return
         if unit.numel() == 1:
             self.weight.clamp_(low * float(unit), high * float(unit))
         else:
@@ -140,17 +153,17 @@ class _Weighted(nn.Module):
         """
         self._refuse_float()
         scale = self._per_output(power_of_two(-self.weight_exponent)).to(torch.float64)
-        return round_to_grid(self.weight.detach().to(torch.float64) * scale, self.weight_format).to(
-            torch.int64
-        )
+        weight = self.folded()[0].detach().to(torch.float64)
+        return round_to_grid(weight * scale, self.weight_format).to(torch.int64)
 
     def integer_bias(self) -> Tensor | None:
         """The biases at the accumulator's radix point, int64 (outputs,). Raises as `integer_weight`."""
         self._refuse_float()
-        if self.bias is None:
+        _, bias = self.folded()
+        if bias is None:
             return None
         scale = power_of_two(-self.accumulator_exponent).to(torch.float64)
-        return torch.round(self.bias.detach().to(torch.float64) * scale).to(torch.int64)
+        return torch.round(bias.detach().to(torch.float64) * scale).to(torch.int64)
 
     @property
     def accumulator_exponent(self) -> Tensor:
@@ -186,19 +199,41 @@ class _Weighted(nn.Module):
             self._cached_operands = None
             return self._make_operands()
         exponents = (self.weight_exponent, self.input_exponent, self.output_exponent)
-        state = _state(self.weight, self.bias, *exponents)
+        normalisation = () if self.norm is None else (*self.norm.parameters(), *self.norm.buffers())
+        state = _state(self.weight, self.bias, *exponents, *normalisation)
         if self._cached_operands is None or self._cached_operands[0] != state:
             self._cached_operands = (state, self._make_operands())
         return self._cached_operands[1]
 
     def _make_operands(self) -> Operands:
+        return self._rounded(*self.folded())
+
+    def _rounded(self, weight: Tensor, bias: Tensor | None) -> Operands:
         if isinstance(self.weight_format, Float32):
-            return self.weight, self.bias
+            return weight, bias
         by = self._scales()
         rounding = self.round_weight if self.training else quantize_operand
-        weight = rounding(self.weight, self.weight_format, by.weight_inward, by.weight_outward)
-        bias = None if self.bias is None else round_bias(self.bias, by.bias_inward, by.bias_outward)
-        return weight, bias
+        weight = rounding(weight, self.weight_format, by.weight_inward, by.weight_outward)
+        return weight, None if bias is None else round_bias(bias, by.bias_inward, by.bias_outward)
+
+    def _sums(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+    def _sums_of_batch(self, x: Tensor, norm: Norm) -> Tensor:
+        """Folded and quantised sums, corrected to the statistics of this batch; see `batch_norm`."""
+        weight, _ = self.folded()
+        reals = self._sums(x, self.weight * power_of_two(self.input_exponent), self.bias)
+        factor, shift = correct(reals, self.bias, norm)
+        operand, bias = self._rounded(weight, shift)
+        sums = self._sums(x, operand, None)
+        by_channel = (-1, *[1] * (sums.dim() - 2))
+        return torch.addcmul(cast(Tensor, bias).reshape(by_channel), sums, factor.reshape(by_channel))
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Input's integers (count, inputs, ...) to the output's; a residual has their shape."""
+        if self.norm is not None and self.norm.training:
+            return self._leave(self._sums_of_batch(x, self.norm), residual)
+        return self._leave(self._sums(x, *self._operands()), residual)
 
     def _leave(self, sums: Tensor, residual: Tensor | None = None) -> Tensor:
         if residual is not None:
@@ -254,22 +289,17 @@ class QuantizedConv2d(_Weighted):
         reach = [d * (k - 1) for d, k in zip(self.dilation, source.kernel_size, strict=True)]
         self.pads_first = any(p > r for p, r in zip(padding, reach, strict=True))
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Input's integers (count, channels, height, width) to the output's; a residual has its shape."""
-        weight, bias = self._operands()
+    def _sums(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         padding = self.padding
         if self.pads_first:
             # oneDNN 3.12 may read astray where a window lies in the padding alone; padded first it does not.
             (top, left), padding = padding, (0, 0)
             x = functional.pad(x, [left, left, top, top])
-        sums = functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
-        return self._leave(sums, residual)
+        return functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class QuantizedLinear(_Weighted):
     """`torch.nn.Linear`, then rounding and ReLU. See this file's docstring."""
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Input's integers (count, inputs) to the output's; a residual has its shape."""
-        weight, bias = self._operands()
-        return self._leave(functional.linear(x, weight, bias), residual)
+    def _sums(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return functional.linear(x, weight, bias)

@@ -8,12 +8,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from bitwatt.quantization.batch_norm import Norm, fold
 from bitwatt.quantization.captured import CapturedLayer
 from bitwatt.quantization.modules import resolved_padding
 from bitwatt.quantization.pooling import Pair
 
 Layers = tuple[CapturedLayer, ...]
-Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def readers_of(layers: Layers) -> dict[str, list[CapturedLayer]]:
@@ -25,12 +25,12 @@ def readers_of(layers: Layers) -> dict[str, list[CapturedLayer]]:
     return found
 
 
-def fold_batch_norms(layers: Layers) -> Layers:
-    """Each normalisation inside the layer with weights before it, with its running statistics.
+def fold_batch_norms(layers: Layers, *, keep: bool = False) -> Layers:
+    """Each normalisation inside the layer with weights before it, with its running statistics (see `fold`).
 
-    w' = w * s and b' = (b - mean) * s + beta, where s = gamma / sqrt(variance + eps) of each output. A
-    normalisation of maps that stands elsewhere becomes a depthwise 1 x 1 convolution; one of features has to
-    stand behind a Linear, and is left (its objection is `objections_to_batch_norms`).
+    A normalisation of maps that stands elsewhere becomes a depthwise 1 x 1 convolution; one of features has
+    to stand behind a Linear, and is left (its objection is `objections_to_batch_norms`). keep: beside the
+    layer's own weights instead of inside, as `CapturedLayer.norm`.
     """
     readers, last = readers_of(layers), layers[-1].path
     makers = {layer.path: layer for layer in layers}
@@ -49,15 +49,19 @@ def fold_batch_norms(layers: Layers) -> Layers:
             and before.path != last
         ):
             key = (before.module, norm)
-            if key not in folded:
-                folded[key] = _folded(cast(nn.Conv2d | nn.Linear, before.module), norm)
-            changed[before.path] = replace(before, module=folded[key])
+            if keep:
+                changed[before.path] = replace(before, norm=norm)
+            else:
+                if key not in folded:
+                    folded[key] = _folded(cast(nn.Conv2d | nn.Linear, before.module), norm)
+                changed[before.path] = replace(before, module=folded[key])
             renamed[layer.path] = before.path
         elif isinstance(norm, nn.BatchNorm2d):
             key = (norm, norm)
             if key not in folded:
-                folded[key] = _folded(_depthwise_identity(norm), norm)
-            changed[layer.path] = replace(layer, module=folded[key])
+                identity = _depthwise_identity(norm)
+                folded[key] = identity if keep else _folded(identity, norm)
+            changed[layer.path] = replace(layer, module=folded[key], norm=norm if keep else None)
     return _renamed([changed.get(x.path, x) for x in layers if x.path not in renamed], renamed)
 
 
@@ -113,17 +117,8 @@ def _folds(before: CapturedLayer, norm: Norm) -> bool:
 
 
 def _folded(layer: nn.Conv2d | nn.Linear, norm: Norm) -> nn.Conv2d | nn.Linear:
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     with torch.no_grad():
-        scale = (variance.double() + norm.eps).rsqrt()
-        if norm.weight is not None:
-            scale = norm.weight.double() * scale
-        bias = -mean.double() if layer.bias is None else layer.bias.double() - mean.double()
-        bias = bias * scale
-        if norm.bias is not None:
-            bias = bias + norm.bias.double()
-        weight = layer.weight.double() * scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
-    return _like(layer, weight.to(layer.weight.dtype), bias.to(layer.weight.dtype))
+        return _like(layer, *fold(layer.weight, layer.bias, norm))
 
 
 def _like(layer: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> nn.Conv2d | nn.Linear:
@@ -162,7 +157,8 @@ def _convolution(conv: nn.Conv2d, padding: str | tuple[int, ...]) -> nn.Conv2d:
 def _depthwise_identity(norm: nn.BatchNorm2d) -> nn.Conv2d:
     channels, mean = norm.num_features, cast(Tensor, norm.running_mean)
     made = nn.Conv2d(channels, channels, 1, groups=channels, bias=False, device="meta")
-    made.weight = nn.Parameter(torch.ones(channels, 1, 1, 1, device=mean.device, dtype=mean.dtype))
+    ones = torch.ones(channels, 1, 1, 1, device=mean.device, dtype=mean.dtype)
+    made.weight = nn.Parameter(ones, requires_grad=False)  # beside a live normalisation gamma does its work
     return made
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bitwatt.quantization.freezing import freeze_batch_norm
 from bitwatt.quantization.network import QuantizedNetwork
 from bitwatt.quantization.post_training.observing import (
     BATCH,
@@ -35,6 +36,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor, twin: QuantizedNet
     """
     if network.precision.is_float:
         return
+    freeze_batch_norm(network)
     chosen = evenly(images, IMAGES)
     met = float_twin(network, chosen) if twin is None else twin
     was_training = network.training

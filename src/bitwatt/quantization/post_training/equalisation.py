@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from bitwatt.quantization.freezing import freeze_batch_norm
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
 from bitwatt.quantization.network import QuantizedLayer, QuantizedNetwork
 from bitwatt.quantization.pooling import QuantizedAvgPool2d
@@ -41,6 +42,7 @@ def equalise(network: QuantizedNetwork) -> int:
     The exponents are those of the weights before: calibrate anew. Layers whose value is read twice, added to
     another or clipped are left alone.
     """
+    freeze_batch_norm(network)
     joined = pairs(network)
     moved = 0
     for _ in range(ROUNDS):

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bitwatt.formats import Format
+from bitwatt.quantization.freezing import freeze_batch_norm
 from bitwatt.quantization.network import QuantizedLayer, QuantizedNetwork
 from bitwatt.quantization.post_training.bias_correction import mean_sums
 from bitwatt.quantization.post_training.observing import (
@@ -55,6 +56,7 @@ def round_together(network: QuantizedNetwork, images: Tensor, twin: QuantizedNet
     """
     if network.precision.is_float:
         return
+    freeze_batch_norm(network)
     chosen = evenly(images, IMAGES)
     met = float_twin(network, chosen) if twin is None else twin
     was_training = network.training

@@ -38,3 +38,5 @@ def draw_first_weights(network: QuantizedNetwork, seed: int) -> None:
         layer.weight.copy_(drawn)
         if layer.bias is not None:
             layer.bias.zero_()
+        if layer.norm is not None:
+            layer.norm.reset_parameters()
