@@ -78,6 +78,13 @@ def test_a_difference_in_onnx_is_seen(monkeypatch: pytest.MonkeyPatch):
         check_onnx(drawn, ExportReport())
 
 
+@pytest.mark.usefixtures("_onnxruntime")
+def test_what_onnxruntime_does_not_run_is_a_difference(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(export_suite, "build", lambda program, form: {"program.onnx": b"no model"})
+    with pytest.raises(ConformanceError, match=r"(?s)onnxruntime fails at ORT_DISABLE_ALL: .*network 4, "):
+        check_onnx(draw_network(4, precisions=["fixed8"]), ExportReport())
+
+
 @needs_gcc
 @pytest.mark.usefixtures("_onnxruntime")
 def test_soak(capsys: pytest.CaptureFixture[str]):

@@ -84,7 +84,10 @@ def check_onnx(drawn: DrawnNetwork, report: ExportReport, levels: Sequence[str] 
         return
     expected, program = check_logits(drawn), drawn.program
     for level in levels:
-        got = run_onnx(files["program.onnx"], images_of(drawn), level)
+        try:
+            got = run_onnx(files["program.onnx"], images_of(drawn), level)
+        except ConformanceError as error:
+            raise ConformanceError(f"{error}. {drawn}\n{explain(program)}") from error
         if program.is_float:
             least = FLOAT_TOLERANCE * max(1.0, float(np.abs(expected).max()))
             require(np.allclose(got, expected, rtol=0, atol=least), drawn, f"ONNX at {level} is far off")
@@ -116,15 +119,18 @@ def check_c(networks: Sequence[DrawnNetwork], report: ExportReport, folder: Path
 def run_onnx(content: bytes, images: NDArray[np.float32], level: str) -> NDArray[np.float64]:
     """Logits of onnxruntime on one core, at one of its levels of optimisation.
 
-    Raises `ImportError` where the extra 'onnx' is not installed.
+    Raises `ConformanceError` where it does not run the model, and `ImportError` where it is not installed.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.intra_op_num_threads, options.log_severity_level = 1, 4
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    made: NDArray[np.float64] = session.run(None, {"images": images})[0].astype(np.float64)
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        made: NDArray[np.float64] = session.run(None, {"images": images})[0].astype(np.float64)
+    except Exception as error:  # its errors have no other base
+        raise ConformanceError(f"onnxruntime fails at {level}: {error}") from error
     return made
 
 
