@@ -22,6 +22,13 @@ def test_written_and_read_back(tmp_path):
     assert read_table(tmp_path / "t.json") == before.table
 
 
+def test_equal_technologies_are_equal_bytes(tmp_path):
+    made = technology("nangate45")
+    for name, nm in (("whole", 45), ("float", 45.0)):
+        write_technology(replace(made, node_nm=nm, sram_node_nm=nm), tmp_path / name)
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "float").read_bytes()
+
+
 def test_memories_of_the_users_own_go_with_it(tmp_path):
     macros = built_in_sram_table().at(45, "itrs-hp")
     own = replace(technology("nangate45"), sram=SramTable("a foundry", macros), sram_cell="itrs-hp")

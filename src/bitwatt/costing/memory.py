@@ -13,7 +13,8 @@ def memory_bytes(works: Sequence[LayerWork], tile: Tile) -> dict[str, int]:
     """Bytes of the weights and biases at their true widths, and of the most activations alive at once.
 
     A bias is as wide as the accumulator it is added to. Activations: a layer's inputs and its results, at
-    the activations' width, for the layer where they are most.
+    the activations' width, for the layer where they are most. A shortcut counts in the layer that adds it,
+    not in those that run while it waits: of a network with residuals the peak is a lower bound.
     """
     activation_bits = tile.precision.activations.bits
     return {

@@ -32,9 +32,10 @@ def technology_record(technology: Technology) -> dict[str, Any]:
     """A technology as the record that is written."""
     own = technology.sram != built_in_sram_table()
     return table_record(technology.table) | {
-        "node_nm": technology.node_nm,
+        # As floats, so that equal technologies are equal bytes, read from a file or made anew.
+        "node_nm": float(technology.node_nm),
         "memory": {
-            "node_nm": technology.sram_node_nm,
+            "node_nm": float(technology.sram_node_nm),
             "cell": technology.sram_cell,
             "source": technology.sram.source,
             "macros": [dataclasses.asdict(macro) for macro in technology.sram.macros] if own else None,
