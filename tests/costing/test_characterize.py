@@ -1,6 +1,7 @@
 """A technology from a library's files: the whole way, from the cache, and what stops it."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -93,7 +94,13 @@ def test_from_the_command_line_to_a_tile(cells, fresh_cache, tmp_path, capsys) -
     assert run(["tile", "--precisions", "fixed3", "--technology", str(path)]) == 0
     assert "fixed3" in capsys.readouterr().out
     assert run(["tile", "--precisions", "fixed9", "--technology", str(path)]) == 2
-    assert "run `bitwatt characterize` for this tile" in capsys.readouterr().err
+    assert "run `bitwatt characterize` for this tile, with --precisions fixed9" in capsys.readouterr().err
+
+    # Output stages that add residuals, too: the rest is in the cache.
+    assert run(["characterize", "--liberty", str(cells), *arguments, "--residual", "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    assert "output_stage_residual/fixed3:fixed3/8192/residual/gated" in blocks
+    assert "output_stage/fixed3:fixed3/8192/gated" in blocks
 
 
 UNITS = 'time_unit : "1ns"; voltage_unit : "1V"; leakage_power_unit : "1nW"; nom_voltage : 1.1;'

@@ -122,7 +122,7 @@ def test_a_tile_that_was_not_characterised_is_refused_by_name() -> None:
         "technology 'nangate45' has not characterised accumulator/fixed8:fixed8/16/4096/gated, "
         "output_stage/fixed8:fixed8/4096/gated, output_stage_max/fixed8:fixed8/4096/gated, "
         "output_stage_average/fixed8:fixed8/4096/gated, which a tile of fixed8:fixed8 needs: "
-        "run `bitwatt characterize` for this tile"
+        "run `bitwatt characterize` for this tile, with --precisions fixed8"
     ).replace("tile of fixed8:fixed8", "tile of fixed8")
 
 

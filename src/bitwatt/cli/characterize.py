@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +23,7 @@ _EPILOG = example(
     "bitwatt characterize --liberty sky130hd_tt.lib.gz --out sky130.json",
     "bitwatt tile --technology ./sky130.json",
     "bitwatt characterize --liberty my.lib --node 28 --sram my_macros.csv --precisions fixed8,pow2",
+    "bitwatt characterize --liberty nangate45 --precisions fixed5 --preset modern --residual",
 )
 
 
@@ -53,6 +56,12 @@ def characterize(
         float | None,
         typer.Option("--node", metavar="NM", help="Node in nm, where the library's name does not tell."),
     ] = None,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Also with output stages that add residuals (ResNets).")
+    ] = False,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Also with output stages that keep bounds (ReLU6).")
+    ] = False,
     sram_cell: Annotated[
         str, typer.Option("--sram-cell", metavar="NAME", help="Which cell type of the SRAM table.")
     ] = "itrs-lop",
@@ -74,11 +83,13 @@ def characterize(
     from bitwatt.technology.sram import read_sram_table
     from bitwatt.technology.toolchain import liberty_path
 
-    tiles = [
+    plain = [
         TilePlan(preset=name, synapses=synapses, rows=rows, clock_hz=clock_hz).tile(precision)
         for name in (part.strip() for part in preset.split(","))
         for precision in parse_precisions(precisions)
     ]
+    extras = list(product((False, True) if residual else (False,), (False, True) if clip else (False,)))
+    tiles = [replace(tile, residual=adds, clip=clips) for adds, clips in extras for tile in plain]
     paths = [liberty_path(name) for name in liberty]
     table = read_sram_table(sram, f"the user's {sram.name}") if sram is not None else None
     technology = characterize_technology(
@@ -90,7 +101,7 @@ def characterize(
         print_json({"technology": str(path), "node_nm": technology.node_nm, "source": technology.source,
                     "blocks": sorted(technology.table.blocks)})  # fmt: skip
         return
-    print_result(_summary(tiles, technology))
+    print_result(_summary(plain, technology))
     shown = path if path.is_absolute() or "/" in str(path) else f"./{path}"
     print_note(f"{len(technology.table.blocks)} blocks; use them with --technology {shown}")
 

@@ -32,7 +32,7 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
     if missing:
         raise RequestError(
             f"technology '{tech.name}' has not characterised {', '.join(missing)}, which a tile of "
-            f"{tile.precision} needs: run `bitwatt characterize` for this tile"
+            f"{tile.precision} needs: run `bitwatt characterize` for this tile, with {_options(tile)}"
         )
     neurons, blocks = tile.neurons, tile.neurons * tile.synapses
     units = {
@@ -48,6 +48,12 @@ def _unit_costs(tile: Tile, tech: Technology) -> dict[str, UnitCost]:
     for name, width in (("bin", tile.bin_bits), ("bout", tile.bout_bits), ("sb", tile.sb_bits)):
         units[name] = buffer_cost(name, width, tile, tech)
     return units
+
+
+def _options(tile: Tile) -> str:
+    """Those of `bitwatt characterize` that tell what a preset does not."""
+    switches = (("residual", tile.residual), ("clip", tile.clip))
+    return " ".join([f"--precisions {tile.precision}", *(f"--{name}" for name, on in switches if on)])
 
 
 def buffer_cost(name: str, width: int, tile: Tile, tech: Technology) -> UnitCost:
