@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from bitwatt.formats import Float32, Format
 from bitwatt.quantization.batch_norm import Norm, correct, fold
+from bitwatt.quantization.convolution import convolve
 from bitwatt.quantization.pooling import Pair
 from bitwatt.quantization.rounding import round_to_grid
 from bitwatt.quantization.scale import power_of_two, weight_exponents
@@ -286,16 +287,8 @@ class QuantizedConv2d(_Weighted):
         self.dilation = cast(Pair, source.dilation)
         self.groups = source.groups
 
-        reach = [d * (k - 1) for d, k in zip(self.dilation, source.kernel_size, strict=True)]
-        self.pads_first = any(p > r for p, r in zip(padding, reach, strict=True))
-
     def _sums(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        padding = self.padding
-        if self.pads_first:
-            # oneDNN 3.12 may read astray where a window lies in the padding alone; padded first it does not.
-            (top, left), padding = padding, (0, 0)
-            x = functional.pad(x, [left, left, top, top])
-        return functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class QuantizedLinear(_Weighted):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bitwatt.errors import BitwattError, RequestError
 from bitwatt.quantization import QuantizedNetwork
+from bitwatt.quantization.convolution import channels_first_where_astray
 from bitwatt.training.batches import Batches, LabelledImages, epoch_seed
 from bitwatt.training.device import exact_and_private_randomness, resolve_device
 from bitwatt.training.distillation import answers, distilled_loss
@@ -82,7 +83,7 @@ def train(
         teacher.to(target)
     model.to(target)
     try:
-        with exact_and_private_randomness(target):
+        with exact_and_private_randomness(target), channels_first_where_astray(model):
             _check_labels(model, batches, data.train.labels)
             methods = methods_of(model, recipe, data.train.images)
             try:
