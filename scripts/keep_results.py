@@ -2,9 +2,12 @@
 
     python scripts/keep_results.py runs/paper
 
-Of every study in that folder that is finished, the records go to results/paper/NAME.json. Of LeNet and ALEX,
-the programs of the first seed go to where `bw.networks.pretrained` loads them from; results/paper/programs
-points there. A study that is not finished is told of and left out.
+Of every study in that folder the points that are finished go to results/paper/NAME.json; an unfinished study
+is kept too, and its record says how many points were planned. Costs are reckoned anew from each point's
+program, with the tables of the package as it is. Of LeNet and ALEX, the programs of the first seed go to
+where `bw.networks.pretrained` loads them from (results/paper/programs points there). Each of them is run once
+more on the test images, which must be at hand: as many answers must be right as the record says. All answers
+are kept in results/paper/answers/NAME.json, so that a slice of them can be tested.
 """
 
 from __future__ import annotations
@@ -14,48 +17,121 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import bitwatt as bw
+from bitwatt.formats import parse_precision
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.workload import fitting
 from bitwatt.networks.pretrained import path_of
+from bitwatt.study.provenance import provenance
 
 RESULTS = Path(__file__).parents[1] / "results" / "paper"
 SMALL = ("lenet", "alex")
+CARRIED = {"mnist": "mnist-small"}
+"""Test images that come with the package, by the data set they are from: slices of them need no download."""
 
 
 def keep(study: Path) -> None:
-    """Keep one study's records and programs, if it is finished."""
+    """Keep what is finished of a study."""
     found = json.loads((study / "results.json").read_text())
     finished, planned = len(found["points"]), found["planned_points"]
-    if finished < planned:
-        print(f"{study.name}: {finished} of {planned} points are finished; not kept")
+    if not finished:
+        print(f"{study.name}: no point is finished; nothing to keep")
         return
+    artifacts = by_digest(study / "artifacts")
+    if missing := {point["program_sha256"] for point in found["points"]} - artifacts.keys():
+        names = ", ".join(name_of(point) for point in found["points"] if point["program_sha256"] in missing)
+        sys.exit(f"'{study / 'artifacts'}' lacks the program of {names}; run the study again")
+    found["points"] = [with_costs(point, artifacts, found["data"]["source"]) for point in found["points"]]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    programs = keep_programs(found, study / "artifacts")
-    shutil.copyfile(study / "results.json", RESULTS / f"{study.name}.json")
-    print(f"{study.name}: {finished} points and {programs} programs kept")
+    programs = keep_programs(found, artifacts, study.name)
+    (RESULTS / f"{study.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{study.name}: {finished} of {planned} points and {programs} programs kept")
 
 
-def keep_programs(found: dict[str, Any], artifacts: Path) -> int:
-    """Copy the programs of the small networks' first seed: those whose digest the records name."""
-    wanted = {
-        point["program_sha256"]: path_of(point["network"], point["precision"])
+def by_digest(folder: Path) -> dict[str, Path]:
+    """The artifacts of a study by their SHA-256; a study that runs may delete one meanwhile."""
+    found = {}
+    for path in folder.iterdir():
+        try:
+            found[hashlib.sha256(path.read_bytes()).hexdigest()] = path
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def name_of(point: Mapping[str, Any]) -> str:
+    """What people are told a point is."""
+    return f"{point['network']} {point['precision']}, seed {point['seed']} ({point['preset']})"
+
+
+def with_costs(point: dict[str, Any], artifacts: Mapping[str, Path], source: str) -> dict[str, Any]:
+    """The point with what its program costs today; of the study's tile only the preset may differ."""
+    program = loaded(artifacts[point["program_sha256"]])
+    precision = parse_precision(point["precision"])
+    tile = fitting(Tile.preset(point["preset"], precision), program)
+    figures = asdict(bw.cost(program, tile, technology=point["technology"]))
+    area = figures.pop("area_provenance")
+    stated = provenance(precision.is_float, source, figures.pop("provenance"), area)
+    return point | json.loads(json.dumps(figures)) | {"provenance": stated}
+
+
+@cache
+def loaded(path: Path) -> bw.program.Program:
+    """A program, read once."""
+    return bw.load(path)
+
+
+def keep_programs(found: dict[str, Any], artifacts: Mapping[str, Path], name: str) -> int:
+    """Copy the programs of the small networks' first seed, and keep what each answers to the test images."""
+    points = {
+        point["precision"]: point
         for point in found["points"]
         if point["network"] in SMALL and point["seed"] == found["points"][0]["seed"]
     }
-    missing = dict(wanted)
-    for path in artifacts.iterdir():
-        place = missing.pop(hashlib.sha256(path.read_bytes()).hexdigest(), None)
-        if place is not None:
-            place.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, place)
-            link = RESULTS / "programs"
-            if not link.is_symlink():
-                link.symlink_to(os.path.relpath(place.parent, RESULTS))
-    if missing:
-        names = ", ".join(place.stem for place in missing.values())
-        sys.exit(f"'{artifacts}' lacks {names}; run the study again")
-    return len(wanted)
+    if not points:
+        return 0
+    sets = [found["data"]["name"], *filter(None, [CARRIED.get(found["data"]["name"])])]
+    programs = {}
+    for precision, point in points.items():
+        path, place = artifacts[point["program_sha256"]], path_of(point["network"], precision)
+        given = {of: answers(loaded(path), of) for of in sets}
+        check(point, given[sets[0]], sets[0])
+        programs[precision] = {"program_sha256": point["program_sha256"], "answers": given}
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, place)
+        link = RESULTS / "programs"
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(place.parent, RESULTS))
+    path = RESULTS / "answers" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"network": found["network"], "programs": programs}, indent=1) + "\n")
+    return len(programs)
+
+
+def answers(program: bw.program.Program, data: str) -> str:
+    """The class that the program gives each test image, a digit an image, in the order of the set."""
+    images = test_split(data).images
+    chosen = (program(images[at : at + 250]).argmax(dim=1) for at in range(0, len(images), 250))
+    return "".join(str(int(label)) for batch in chosen for label in batch)
+
+
+@cache
+def test_split(data: str) -> Any:
+    """The test images of a data set and their labels, read once."""
+    return bw.datasets.load(data).test
+
+
+def check(point: Mapping[str, Any], given: str, data: str) -> None:
+    """As many answers are right as the record says."""
+    right = sum(int(one) == int(label) for one, label in zip(given, test_split(data).labels, strict=True))
+    if right != point["correct"]:
+        sys.exit(f"{name_of(point)}: {right} answers are right, the record says {point['correct']}")
 
 
 def main(folder: Path) -> None:

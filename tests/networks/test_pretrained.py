@@ -1,8 +1,6 @@
 """Trained programs by name: loaded from where they are kept, and the errors name what there is."""
 
-import hashlib
-import importlib.util
-import json
+import importlib
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,6 @@ import torch
 import bitwatt as bw
 from bitwatt.errors import RequestError
 
-ROOT = Path(__file__).parents[2]
 MODULE = importlib.import_module("bitwatt.networks.pretrained")
 """As an attribute of `bitwatt.networks` the name is the function's."""
 
@@ -61,36 +58,6 @@ def test_nothing_is_kept(folder: Path) -> None:
     with pytest.raises(RequestError) as refused:
         bw.networks.pretrained("lenet", "binary")
     assert str(refused.value) == f"no trained programs are kept in '{folder}'; `make results` trains them"
-
-
-def test_the_script_keeps_the_programs_that_the_records_name(program, folder: Path, tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("keep_results", ROOT / "scripts" / "keep_results.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.RESULTS = tmp_path / "results" / "paper"
-    artifacts = tmp_path / "runs" / "lenet" / "artifacts"
-    artifacts.mkdir(parents=True)
-    program.save(artifacts / "0123")
-    (artifacts / "4567").write_bytes(b"weights")
-    digest = hashlib.sha256((artifacts / "0123").read_bytes()).hexdigest()
-    point = {"network": "lenet", "precision": "binary", "seed": 3, "program_sha256": digest}
-    results = {"planned_points": 2, "points": [point, point | {"seed": 4, "program_sha256": "another"}]}
-    record = artifacts.parent / "results.json"
-    record.write_text(json.dumps(results | {"planned_points": 3}))
-    script.main(tmp_path / "runs")
-    assert not folder.exists()
-
-    record.write_text(json.dumps(results))
-    script.main(tmp_path / "runs")
-    assert bw.networks.pretrained_names() == (("lenet", "binary"),)
-    assert (script.RESULTS / "lenet.json").read_text() == record.read_text()
-    assert (script.RESULTS / "programs" / "lenet-binary.bitwatt").read_bytes() == (
-        artifacts / "0123"
-    ).read_bytes()
-
-    record.write_text(json.dumps({"planned_points": 1, "points": [point | {"program_sha256": "another"}]}))
-    with pytest.raises(SystemExit, match="lacks lenet-binary; run the study again"):
-        script.main(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("name", bw.networks.pretrained_names(), ids="-".join)
