@@ -91,9 +91,9 @@ class Tiles:
 
     def _memory(self, works: Sequence[LayerWork]) -> dict[str, Ints]:
         bits = {
-            "weights": sum(work.weights for work in works) * self._weight_bits,
+            "weights": sum(work.weights * (work.weight_bits or self._weight_bits) for work in works),
             "biases": sum(work.biases for work in works) * self._bias_bits,
-            "activations_peak": max(work.inputs + work.results for work in works) * self._activation_bits,
+            "activations_peak": max(work.alive for work in works) * self._activation_bits,
         }
         return {name: -(-count // 8) for name, count in bits.items()}
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Fixed, Format, parse_precision
+from bitwatt.hardware.liveness import alive
 from bitwatt.hardware.tile import Tile
 from bitwatt.program import ops
 from bitwatt.program.program import LOGIT_BITS, Program
@@ -37,6 +38,11 @@ class Pass:
     clip: ops.Clip | None = None
     pool: ops.Pool | None = None
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the values that it reads."""
+        return (self.input,) if self.residual is None else (self.input, self.residual)
+
 
 @dataclass(frozen=True)
 class LayerWork:
@@ -47,7 +53,9 @@ class LayerWork:
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
     without pooling. average: it takes the mean. inputs, results: elements read, residuals too, and left, for
     one image. wide: the outputs are the logits and leave at the accumulator's width. residual: as many values
-    as are computed are read besides and added. clip: results are kept within bounds of the layer's own.
+    as are computed are read besides and added. clip: results are kept within bounds of the layer's own. held:
+    elements alive besides inputs and results, since later passes read them; less one's own size where that is
+    read twice.
     """
 
     name: str
@@ -66,6 +74,12 @@ class LayerWork:
     wide: bool
     residual: bool = False
     clip: bool = False
+    held: int = 0
+
+    @property
+    def alive(self) -> int:
+        """Activations in memory while it runs, for one image: what it reads, leaves, and what waits."""
+        return self.inputs + self.results + self.held
 
     @property
     def macs(self) -> int:
@@ -185,7 +199,13 @@ def _check_formats(program: Program, step: Pass, activations: Format) -> None:
 
 def workload(program: Program) -> tuple[LayerWork, ...]:
     """The passes of a program as shapes. Raises as `split_passes`."""
-    return tuple(_work(program, step) for step in split_passes(program))
+    steps = split_passes(program)
+    works = [_work(program, step) for step in steps]
+    elements = alive(program, [(step.reads, step.output) for step in steps])
+    return tuple(
+        replace(work, held=every - work.inputs - work.results)
+        for work, every in zip(works, elements, strict=True)
+    )
 
 
 def _is_fusable(program: Program, pool: ops.Pool) -> bool:
