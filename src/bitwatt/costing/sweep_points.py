@@ -90,10 +90,11 @@ class Tiles:
         return cells
 
     def _memory(self, works: Sequence[LayerWork]) -> dict[str, Ints]:
+        alive: int = max(work.alive for work in works)
         bits = {
             "weights": sum(work.weights * (work.weight_bits or self._weight_bits) for work in works),
             "biases": sum(work.biases for work in works) * self._bias_bits,
-            "activations_peak": max(work.alive for work in works) * self._activation_bits,
+            "activations_peak": alive * self._activation_bits,
         }
         return {name: -(-count // 8) for name, count in bits.items()}
 
