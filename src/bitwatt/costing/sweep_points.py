@@ -90,9 +90,9 @@ class Tiles:
         return cells
 
     def _memory(self, works: Sequence[LayerWork]) -> dict[str, Ints]:
-        alive: int = max(work.alive for work in works)
+        alive = max(work.alive for work in works)
         bits = {
-            "weights": sum(work.weights * (work.weight_bits or self._weight_bits) for work in works),
+            "weights": sum(work.weights for work in works) * self._weight_bits,
             "biases": sum(work.biases for work in works) * self._bias_bits,
             "activations_peak": alive * self._activation_bits,
         }
