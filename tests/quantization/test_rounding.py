@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from bitwatt.formats import EXHAUSTIBLE_BITS, FORMATS, Binary, Fixed, Float32, Format, Minifloat, PowerOfTwo
-from bitwatt.quantization.rounding import _table, ends, round_to_grid
-from bitwatt.quantization.straight_through import requantize, round_straight_through
+from bitwatt.quantization.rounding import _table, ends, round_to_grid, round_to_grid_
+from bitwatt.quantization.straight_through import (
+    pass_window,
+    quantize_operand,
+    requantize,
+    round_straight_through,
+)
 
 SMALL = [f for f in FORMATS if f.bits <= EXHAUSTIBLE_BITS]
 
@@ -38,6 +43,15 @@ def test_equals_the_format_where_it_is_decided(format: Format, dtype: torch.dtyp
     got = round_to_grid(torch.from_numpy(x).to(dtype), format)
     assert got.dtype == dtype
     np.testing.assert_array_equal(got.numpy(), oracle(format, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("format", SMALL, ids=str)
+def test_overwriting_gives_the_same_bits(format: Format, dtype: torch.dtype) -> None:
+    x = torch.from_numpy(critical(format)).to(dtype)
+    kept, wanted = x.clone(), round_to_grid(x, format)
+    assert x.numpy().tobytes() == kept.numpy().tobytes()
+    assert round_to_grid_(x, format).numpy().tobytes() == wanted.numpy().tobytes()
 
 
 @pytest.mark.parametrize("format", SMALL, ids=str)
@@ -87,6 +101,24 @@ def test_gradient_passes_inside_and_stops_where_saturation_moved_the_value() -> 
     assert gradient([-17000.0, 0.3, 16000.0, 17000.0], PowerOfTwo(6)) == [0, 2, 3, 0]
     assert gradient([-4.5, -0.1, 3.9, 4.1], Binary()) == [0, 2, 3, 0]
     assert gradient([-1e30, 1e30], Float32()) == [1, 2]
+
+
+@pytest.mark.parametrize("format", SMALL, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1)], ids=["tensor", "channel"])
+def test_operand_is_scaled_rounded_and_scaled_and_its_window_lies_in_the_format_s_integers(
+    format: Format, shape: tuple[int, int]
+) -> None:
+    integers = torch.from_numpy(critical(format)).clamp(-1e30, 1e30).expand(2, -1)
+    inward = torch.tensor([2.0**5, 2.0**-3])[: shape[0], None]
+    weight = (integers / inward).requires_grad_()
+    operand = quantize_operand(weight, format, inward, torch.tensor([[0.25]]))
+    assert torch.equal(operand.detach(), round_to_grid(weight.detach() * inward, format) / 4)
+    operand.sum().backward()  # type: ignore[no-untyped-call]
+    low, high = pass_window(format)
+    scaled = weight.detach() * inward
+    inside = (scaled > low) & (scaled < high)
+    assert weight.grad is not None
+    assert torch.equal(weight.grad, (inside * inward / 4).expand_as(weight.grad))
 
 
 def test_relu_and_rounding_at_once_equal_one_after_the_other() -> None:

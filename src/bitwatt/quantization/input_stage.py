@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bitwatt.formats import Float32, Format
-from bitwatt.quantization.rounding import round_to_grid
+from bitwatt.quantization.rounding import round_to_grid_
 from bitwatt.quantization.scale import power_of_two
 
 
@@ -28,7 +28,7 @@ class InputQuantizer(nn.Module):
         """The images' integers."""
         if isinstance(self.format, Float32):
             return channels_last(images)
-        return channels_last(round_to_grid(images * power_of_two(-self.exponent), self.format))
+        return channels_last(round_to_grid_(images * power_of_two(-self.exponent), self.format))
 
     def extra_repr(self) -> str:
         """What `print` shows."""

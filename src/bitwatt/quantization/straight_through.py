@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bitwatt.formats import Binary, Fixed, Float32, Format, Ternary
-from bitwatt.quantization.rounding import ends, round_to_grid
+from bitwatt.quantization.rounding import ends, round_to_grid, round_to_grid_
 
 BINARY_WINDOW = 4.0
 """Binary weights pass gradients while |w| is at most so many times the scale.
@@ -90,20 +90,24 @@ class _Quotient(torch.autograd.Function):
 
 
 class _Operand(torch.autograd.Function):
-    """Shadow weights to the operand that a layer multiplies by, in few passes."""
+    """Shadow weights to the operand that a layer multiplies by, in few passes and one new tensor each way."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, format: Format, inward: Tensor, outward: Tensor) -> Tensor:
-        scaled = weight * inward
-        ctx.save_for_backward(scaled, inward * outward)
+        ctx.save_for_backward(weight, inward, outward)
         ctx.window = pass_window(format)
-        return round_to_grid(scaled, format).mul_(outward)
+        return round_to_grid_(weight * inward, format).mul_(outward)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        scaled, through = ctx.saved_tensors
-        masked = torch.ops.aten.hardtanh_backward(grad, scaled, *ctx.window)
-        return masked.mul_(through), None, None, None
+        weight, inward, outward = ctx.saved_tensors
+        low, high = ctx.window
+        if inward.numel() == 1:  # the window is scaled, not the weights: powers of two are exact
+            unit = 1 / float(inward)
+            masked = torch.ops.aten.hardtanh_backward(grad, weight, low * unit, high * unit)
+        else:
+            masked = torch.ops.aten.hardtanh_backward(grad, weight * inward, low, high)
+        return masked.mul_(inward * outward), None, None, None
 
 
 class _Bias(torch.autograd.Function):
@@ -112,7 +116,7 @@ class _Bias(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bias: Tensor, inward: Tensor, outward: Tensor) -> Tensor:
         ctx.save_for_backward(inward * outward)
-        return torch.round(bias * inward).mul_(outward)
+        return (bias * inward).round_().mul_(outward)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
