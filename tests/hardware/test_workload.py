@@ -1,15 +1,18 @@
 """Which operations the tile does in one pass, and the shapes of passes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bitwatt.errors import UnsupportedError
-from bitwatt.formats import Fixed
-from bitwatt.hardware.workload import split_passes, workload
+from bitwatt.formats import Fixed, Minifloat, parse_precision
+from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.workload import LayerFormats, fitting, split_passes, workload
 from bitwatt.program import ops
 from bitwatt.program.program import Program
 
-F8 = Fixed(8)
+F4, F8 = Fixed(4), Fixed(8)
 
 
 def program(*tail, channels=2, side=8):
@@ -188,9 +191,51 @@ def test_formats_that_the_tile_has_not_are_refused():
     assert refused(logits, ops.Relu("a", "r")) == (
         "layer 'a' reads 'r', which is fixed32; the tile's activations are fixed8"
     )
-    assert refused(ops.Requantize("r", "c", Fixed(4), (0,))) == (
-        "layer 'c' leaves as fixed4; the tile's activations are fixed8 and its logits fixed32"
+    float_beside_fixed = refused(
+        ops.Requantize("r", "c", Minifloat(5, 2), (0,)), ops.MaxPool2d("p", "r", *TILING)
     )
+    assert float_beside_fixed == (
+        "no format of a tile holds e5m2 and fixed8 together; give the layers formats that one does"
+    )
+
+
+def mixed(weights=F4, results=F8):
+    """A layer of 4-bit weights, and one that is as the program says."""
+    return Program(
+        "n",
+        "fixed8",
+        (2, 8, 8),
+        (
+            ops.Quantize("x", "input", F8, -4),
+            ops.Conv2d("c", "x", np.ones((3, 2, 1, 1), dtype=np.int64), None, weights, (0,)),
+            ops.Requantize("r", "c", results, (4,)),
+            ops.MaxPool2d("p", "r", (3, 3), (2, 2)),
+            ops.AvgPool2d("m", "p", (3, 3), (3, 3)),
+            ops.Flatten("f", "m"),
+            ops.Linear("l", "f", np.ones((2, 3), dtype=np.int64), None, F8, (0,)),
+            ops.Requantize("logits", "l", Fixed(32), (0,)),
+        ),
+    )
+
+
+def test_layers_of_their_own_precision_say_so_and_others_do_not():
+    assert [work.formats for work in workload(program())] == [None]
+    assert [work.formats for work in workload(mixed(results=Fixed(6)))] == [
+        LayerFormats(F4, (F8,), Fixed(6), saturates=True),
+        LayerFormats(None, (Fixed(6),), None, saturates=False),
+        LayerFormats(None, (Fixed(6),), Fixed(6), saturates=False),
+        LayerFormats(F8, (Fixed(6),), None, saturates=False),
+    ]
+    assert workload(mixed())[-1].wide
+
+
+def test_a_mixed_program_is_given_the_widest_operands_and_bounds_where_it_rounds_to_less():
+    plain = Tile("fixed8", neurons=2)
+    assert fitting(plain, mixed()) == plain
+    assert fitting(plain, mixed(results=Fixed(6))) == replace(plain, clip=True)
+    assert fitting(Tile("fixed4", neurons=2), mixed()) == plain
+    wider = mixed(weights=Fixed(12), results=Fixed(16))
+    assert fitting(plain, wider) == replace(plain, precision=parse_precision("fixed12:fixed16"), clip=False)
 
 
 def test_a_requantise_without_a_layer_is_refused():

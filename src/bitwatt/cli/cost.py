@@ -69,14 +69,15 @@ def cost(
     """Cost one image of a program on a tile: energy, power, area, memory, cycles."""
     from bitwatt.cli.output import print_json, print_result
     from bitwatt.costing import cost as cost_program
-    from bitwatt.hardware.workload import fitting
+    from bitwatt.costing import least_tile
+    from bitwatt.hardware.widest import is_mixed
     from bitwatt.study.tile_plan import TilePlan
 
     if operands == "measured" and is_onnx(program):
         raise RequestError("--operands measured needs a program; make one with bitwatt lower")
     loaded = _program(program, precision, input_shape, output)
     plan = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows, clock_hz=clock_hz)
-    tile = fitting(plan.tile(loaded.precision), loaded)
+    tile = least_tile(loaded, plan.tile(loaded.precision), technology)
     where: str | TechnologyRecord = technology
     if operands == "measured":
         where = _measured(loaded, tile, technology, liberty, data, data_dir)
@@ -86,9 +87,14 @@ def cost(
     if json:
         about = {"network": loaded.network, "precision": loaded.precision, "technology": technology}
         about["operands"] = operands
+        if is_mixed(loaded):
+            about["tile_precision"] = str(tile.precision)
         print_json({**about, "preset": preset, **asdict(found)})
         return
-    print_result(f"{loaded.network} {loaded.precision} on the {preset} tile, {technology}, one image:")
+    own = is_mixed(loaded)
+    what = f"{loaded.precision}, layers of their own," if own else loaded.precision
+    on = f"the {preset} tile of {tile.precision}" if own else f"the {preset} tile"
+    print_result(f"{loaded.network} {what} on {on}, {technology}, one image:")
     print_result(*_tables(found))
 
 

@@ -90,6 +90,7 @@ def rtl(
     tile = TilePlan(preset=preset, neurons=neurons, synapses=synapses, rows=rows).tile(wanted)
     if loaded is not None:
         tile = fitting(tile, loaded)
+        wanted = str(tile.precision)
     check_new_folder(out)  # before minutes are spent
     played = None if loaded is None else datasets.load(data, data_dir).test.images[:images]
     if played is not None and len(played) < images:

@@ -91,8 +91,9 @@ class Tiles:
 
     def _memory(self, works: Sequence[LayerWork]) -> dict[str, Ints]:
         alive = max(work.alive for work in works)
+        own = sum(work.weights * work.weight_bits for work in works if work.weight_bits)
         bits = {
-            "weights": sum(work.weights for work in works) * self._weight_bits,
+            "weights": own + sum(w.weights for w in works if not w.weight_bits) * self._weight_bits,
             "biases": sum(work.biases for work in works) * self._bias_bits,
             "activations_peak": alive * self._activation_bits,
         }

@@ -119,7 +119,7 @@ def cosimulate(
     expected = {name: value.numpy() for name, value in trace(program, images).items()}
 
     started = time.perf_counter()
-    progress(f"building the {program.precision} tile for {simulator}")
+    progress(f"building the {tile.precision} tile for {simulator}")
     model = VerilatedTile(tile) if simulator == "verilator" else TileSimulation(tile)
     build_s = time.perf_counter() - started
 

@@ -18,7 +18,7 @@ from bitwatt.hardware.widths import (
     accumulator_bits,
 )
 from bitwatt.hardware.windows import window_counts
-from bitwatt.hardware.workload import Pass
+from bitwatt.hardware.workload import LayerWork, Pass, needs_bounds
 from bitwatt.program import ops
 from bitwatt.program.program import Program
 
@@ -80,7 +80,7 @@ def _shifts(program: Program, step: Pass, requantize: ops.Requantize) -> Words:
     return shifts
 
 
-def output_options(program: Program, step: Pass, tile: Tile) -> dict[str, int]:
+def output_options(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> dict[str, int]:
     """The descriptor's fields of what only some tiles' output stages do: a residual's alignment, bounds.
 
     Raises `RequestError` for a residual that lies too far from the result.
@@ -91,10 +91,19 @@ def output_options(program: Program, step: Pass, tile: Tile) -> dict[str, int]:
         if not tile.precision.is_float:
             fields["residual_shift"] = _residual_shift(program, step)
     if tile.clip:
-        ends = (0.0, 0.0) if step.clip is None else (step.clip.low, step.clip.high)
-        low, high = (int(to_codes(np.array(end), tile.precision.activations)) for end in ends)
-        fields |= {"clips": int(step.clip is not None), "low": low, "high": high}
+        ends = _bounds(step, plan.work, tile)
+        low, high = (int(to_codes(np.array(end), tile.precision.activations)) for end in ends or (0.0, 0.0))
+        fields |= {"clips": int(ends is not None), "low": low, "high": high}
     return fields
+
+
+def _bounds(step: Pass, work: LayerWork, tile: Tile) -> tuple[float, float] | None:
+    """What a pass's results are kept within, beside the ends of the tile's format; None: nothing."""
+    if step.clip is not None:  # within the ends of whatever format it has
+        return step.clip.low, step.clip.high
+    if work.formats is None or work.formats.rounds is None or not needs_bounds(work, tile):
+        return None
+    return float(work.formats.rounds.smallest_integer), float(work.formats.rounds.largest_integer)
 
 
 def _residual_shift(program: Program, step: Pass) -> int:

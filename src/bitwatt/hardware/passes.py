@@ -188,7 +188,7 @@ def _compile(program: Program, step: Pass, plan: LayerSchedule, tile: Tile) -> T
         step=step,
         plan=plan,
         tile=tile,
-        descriptor=_descriptor(step, plan, tile) | output_options(program, step, tile),
+        descriptor=_descriptor(step, plan, tile) | output_options(program, step, plan, tile),
         weights=weight_rows(step, plan, tile),
         biases=biases,
         shifts=shifts,

@@ -23,11 +23,12 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from bitwatt.errors import RequestError
+from bitwatt.hardware.holding import holds, rounds_alike
 from bitwatt.hardware.pipeline import bypass_latency_cycles, latency_cycles
 from bitwatt.hardware.pooling import DIVIDE_CYCLES, Pooling
 from bitwatt.hardware.tile import Tile
 from bitwatt.hardware.widths import accumulator_bits, wide_slices
-from bitwatt.hardware.workload import LayerWork, workload
+from bitwatt.hardware.workload import LayerWork, needs_bounds, workload
 from bitwatt.program.program import Program
 
 LoopOrder = Literal["weights stay", "inputs stay"]
@@ -113,7 +114,8 @@ class Schedule:
 
 def schedule(program: Program, tile: Tile) -> Schedule:
     """Cycles and events of one image. Raises `RequestError` where the tile cannot run the program."""
-    if str(tile.precision) != program.precision:
+    works = workload(program)
+    if works[0].formats is None and str(tile.precision) != program.precision:
         raise RequestError(
             f"the program is {program.precision} and the tile {tile.precision}: "
             f"build Tile('{program.precision}')"
@@ -123,16 +125,45 @@ def schedule(program: Program, tile: Tile) -> Schedule:
             f"the program adds {program.lanes} lanes at once, which rounds differently from the tile's "
             f"{tile.synapses} synapses: build Tile(..., synapses={program.lanes})"
         )
-    return schedule_work(workload(program), tile)
+    return schedule_work(works, tile)
 
 
 def schedule_work(works: tuple[LayerWork, ...], tile: Tile) -> Schedule:
     """As `schedule`, from shapes alone."""
     for work in works:
+        _check_formats(work, tile)
         _check_options(work, tile)
     return Schedule(
         tile, tuple(_weighted(w, tile) if w.kind == "weighted" else _pool(w, tile) for w in works)
     )
+
+
+def _check_formats(work: LayerWork, tile: Tile) -> None:
+    """That the tile's formats hold a layer's own, and that its output stages round as the layer does."""
+    own, of = work.formats, tile.precision
+    if own is None:
+        return
+    if own.weights is not None and not holds(of.weights, own.weights):
+        raise RequestError(
+            f"layer '{work.name}' has {own.weights} weights, not all of which are among the tile's "
+            f"{of.weights}: build a tile of wider weights"
+        )
+    for read in own.reads:
+        if not holds(of.activations, read):
+            raise RequestError(
+                f"layer '{work.name}' reads {read} activations, not all of which are among the tile's "
+                f"{of.activations}: build a tile of wider activations"
+            )
+    if own.rounds is not None and not rounds_alike(of.activations, own.rounds):
+        raise RequestError(
+            f"layer '{work.name}' rounds to {own.rounds} and the tile's output stages to {of.activations}, "
+            "which differ between its ends: build a tile of activations that round alike"
+        )
+    if needs_bounds(work, tile) and not tile.clip:
+        raise RequestError(
+            f"layer '{work.name}' saturates at the ends of {own.rounds} and the tile's output stages only at "
+            f"those of {of.activations}: build Tile(..., clip=True)"
+        )
 
 
 def _check_options(work: LayerWork, tile: Tile) -> None:

@@ -7,16 +7,15 @@ from math import prod
 from typing import Literal
 
 from bitwatt.errors import UnsupportedError
-from bitwatt.formats import Fixed, Format, parse_precision
+from bitwatt.formats import Format
+from bitwatt.hardware.holding import holds
 from bitwatt.hardware.liveness import alive
 from bitwatt.hardware.tile import Tile
+from bitwatt.hardware.widest import LOGITS, is_mixed, widest
 from bitwatt.program import ops
-from bitwatt.program.program import LOGIT_BITS, Program
+from bitwatt.program.program import Program
 
 Kind = Literal["weighted", "pool"]
-
-LOGITS = Fixed(LOGIT_BITS)
-"""The format in which logits leave the tile."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,20 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class LayerFormats:
+    """The formats of a layer that has its own, whatever the tile's.
+
+    weights: None without weights. reads: of what it reads. rounds: to which it rounds; None where it does
+    not, or to logits. saturates: whether what it rounds may lie beyond that format's ends.
+    """
+
+    weights: Format | None
+    reads: tuple[Format, ...]
+    rounds: Format | None
+    saturates: bool
+
+
+@dataclass(frozen=True)
 class LayerWork:
     """A pass as shapes.
 
@@ -53,9 +66,7 @@ class LayerWork:
     written out (fewer than positions where pooling is fused). window: elements in a pooling window, 1
     without pooling. average: it takes the mean. inputs, results: elements read, residuals too, and left, for
     one image. wide: the outputs are the logits and leave at the accumulator's width. residual: as many values
-    as are computed are read besides and added. clip: results are kept within bounds of the layer's own. held:
-    elements alive besides inputs and results, since later passes read them; less one's own size where that is
-    read twice.
+    as are computed are read besides and added. clip: results are kept within bounds of the layer's own.
     """
 
     name: str
@@ -74,12 +85,18 @@ class LayerWork:
     wide: bool
     residual: bool = False
     clip: bool = False
+    formats: LayerFormats | None = None
     held: int = 0
 
     @property
     def alive(self) -> int:
         """Activations in memory while it runs, for one image: what it reads, leaves, and what waits."""
         return self.inputs + self.results + self.held
+
+    @property
+    def weight_bits(self) -> int | None:
+        """Width of its weights where they have a format of their own."""
+        return None if self.formats is None or self.formats.weights is None else self.formats.weights.bits
 
     @property
     def macs(self) -> int:
@@ -99,7 +116,10 @@ def split_passes(program: Program) -> tuple[Pass, ...]:
 
     Raises `UnsupportedError` for what the tile cannot do.
     """
-    activations = parse_precision(program.precision).activations
+    return _split(program, widest(program).activations)
+
+
+def _split(program: Program, activations: Format) -> tuple[Pass, ...]:
     found: list[tuple[int, Pass]] = []
     place = {op.name: index for index, op in enumerate(program.ops)}
     taken: set[str] = set()
@@ -117,25 +137,37 @@ def split_passes(program: Program) -> tuple[Pass, ...]:
                     "ReLU, Clip and pooling"
                 )
         step = _first(op)
-        while (longer := _with_next(program, step)) is not None:
+        while (longer := _with_next(program, step, activations)) is not None:
             step = longer
             taken.add(step.output)
         found.append((place[step.output], step))
     # A pass may wait for its residual, which is made after the layer's own place.
     steps = [step for _, step in sorted(found, key=lambda each: each[0])]
     for step in steps:
-        _check_formats(program, step, activations)
+        _check_reads(program, step, activations)
     return tuple(steps)
 
 
 def fitting(tile: Tile, program: Program) -> Tile:
-    """The tile with the options that the program's operations need. Raises as `split_passes`."""
-    steps = split_passes(program)
+    """The tile with the options that the program's operations need.
+
+    Where its layers have precisions of their own, that is also the `widest` of them, and bounds where one of
+    them rounds to less than the tile does. Raises as `split_passes`.
+    """
+    works = workload(program)
+    if is_mixed(program):
+        tile = replace(tile, precision=widest(program))
     return replace(
         tile,
-        residual=any(step.residual is not None for step in steps),
-        clip=any(step.clip is not None for step in steps),
+        residual=any(work.residual for work in works),
+        clip=any(work.clip or needs_bounds(work, tile) for work in works),
     )
+
+
+def needs_bounds(work: LayerWork, tile: Tile) -> bool:
+    """Whether a layer saturates earlier than the tile's format of activations does."""
+    own = work.formats
+    return own is not None and own.saturates and own.rounds not in (None, tile.precision.activations)
 
 
 def _first(op: ops.Op) -> Pass:
@@ -154,10 +186,10 @@ def _first(op: ops.Op) -> Pass:
     raise UnsupportedError(f"operation '{op.name}' ({type(op).__name__}): the tile cannot do it")
 
 
-def _with_next(program: Program, step: Pass) -> Pass | None:
+def _with_next(program: Program, step: Pass, activations: Format) -> Pass | None:
     """The pass with the operation that alone reads its result, where its output stage can do that too."""
     readers = [op for op in program.ops for name in op.inputs if name == step.output]
-    if len(readers) != 1 or (step.requantize is not None and _is_wide(program, step.requantize)):
+    if len(readers) != 1 or _is_wide(step, activations):
         return None
     # The output stage clips after ReLU and pools last; but for a maximum, the two may as well come after it.
     pools = step.pool is not None and not isinstance(step.pool, ops.MaxPool2d)
@@ -179,28 +211,25 @@ def _with_next(program: Program, step: Pass) -> Pass | None:
     return None
 
 
-def _is_wide(program: Program, op: ops.Requantize) -> bool:
-    return op.format == LOGITS != parse_precision(program.precision).activations
+def _is_wide(step: Pass, activations: Format) -> bool:
+    return step.requantize is not None and step.requantize.format == LOGITS != activations
 
 
-def _check_formats(program: Program, step: Pass, activations: Format) -> None:
+def _check_reads(program: Program, step: Pass, activations: Format) -> None:
     for name in (step.input, step.residual):
-        if name is not None and (read := program.types[name].format) != activations:
+        read = None if name is None else program.types[name].format
+        if read is not None and not holds(activations, read):
             raise UnsupportedError(
                 f"layer '{step.name}' reads '{name}', which is {read}; "
                 f"the tile's activations are {activations}"
             )
-    if step.requantize is not None and step.requantize.format not in (activations, LOGITS):
-        raise UnsupportedError(
-            f"layer '{step.name}' leaves as {step.requantize.format}; "
-            f"the tile's activations are {activations} and its logits {LOGITS}"
-        )
 
 
 def workload(program: Program) -> tuple[LayerWork, ...]:
     """The passes of a program as shapes. Raises as `split_passes`."""
-    steps = split_passes(program)
-    works = [_work(program, step) for step in steps]
+    activations, mixed = widest(program).activations, is_mixed(program)
+    steps = _split(program, activations)
+    works = [_work(program, step, activations, mixed) for step in steps]
     elements = alive(program, [(step.reads, step.output) for step in steps])
     return tuple(
         replace(work, held=every - work.inputs - work.results)
@@ -219,12 +248,25 @@ def _is_fusable(program: Program, pool: ops.Pool) -> bool:
     )
 
 
-def _work(program: Program, step: Pass) -> LayerWork:
+def _formats(program: Program, step: Pass, wide: bool) -> LayerFormats:
+    read = [program.types[name].format for name in (step.input, step.residual) if name is not None]
+    made = program.types[step.output].format
+    is_rounded = not wide and (step.requantize is not None or isinstance(step.pool, ops.AvgPool2d))
+    return LayerFormats(
+        weights=step.weighted.weight_format if step.weighted else None,
+        reads=tuple(one for one in read if one is not None),
+        rounds=made if is_rounded else None,
+        saturates=step.requantize is not None and not wide,
+    )
+
+
+def _work(program: Program, step: Pass, activations: Format, mixed: bool) -> LayerWork:
     source, result = program.types[step.input], program.types[step.output]
     places = prod(result.shape[1:])
     window = prod(step.pool.kernel) if step.pool else 1
     weighted = step.weighted
     groups = weighted.groups if isinstance(weighted, ops.Conv2d) else 1
+    wide = _is_wide(step, activations)
     return LayerWork(
         name=step.name,
         kind="weighted" if weighted else "pool",
@@ -239,7 +281,8 @@ def _work(program: Program, step: Pass) -> LayerWork:
         results=result.size,
         weights=weighted.weight.size if weighted else 0,
         biases=0 if weighted is None or weighted.bias is None else weighted.bias.size,
-        wide=step.requantize is not None and _is_wide(program, step.requantize),
+        wide=wide,
         residual=step.residual is not None,
         clip=step.clip is not None,
+        formats=_formats(program, step, wide) if mixed else None,
     )
