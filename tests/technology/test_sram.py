@@ -5,7 +5,7 @@ from importlib import resources
 import pytest
 
 from bitwatt.errors import DataError, RequestError
-from bitwatt.technology.sram import SramTable, built_in_sram_table, read_sram_table, sram
+from bitwatt.technology.sram import SramArray, SramTable, built_in_sram_table, read_sram_table, sram
 
 
 def test_the_file_is_the_one_that_the_readme_cites():
@@ -37,6 +37,23 @@ def test_the_arrangement_is_the_cheapest_of_all(rows, width):
             count = -(-width // macro.width_bits)
             energy = count * (macro.read_j + macro.write_j)
             assert array.read_j + array.write_j <= energy * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 32, 33, 500, 10**6])
+def test_arrays_choose_as_going_through_every_arrangement_does(rows):
+    """To the last bit, and of equals the first, whatever was asked for before."""
+    macros = built_in_sram_table().at(45, "itrs-lop")
+    deepest = max(macro.rows for macro in macros)
+    for width in (*range(1, 130), 1000, 4095, 4096, 65537):
+        wanted = min(
+            (
+                SramArray(rows, width, macro, -(-width // macro.width_bits), -(-rows // macro.rows))
+                for macro in macros
+                if macro.rows >= min(rows, deepest)
+            ),
+            key=lambda array: (array.read_j + array.write_j, array.area_um2),
+        )
+        assert sram(rows, width, 45) == wanted
 
 
 def test_wide_words_are_banked():

@@ -109,9 +109,10 @@ class UnitTables:
                 "sb": self._neurons * tile.synapses * tile.precision.weights.bits,
             }[name]
             alone = Tile("fixed8", rows=tile.rows, buffers=tile.buffers, clock_gating=tile.clock_gating)
-            rows = [_buffer(name, int(bits), alone, tech) for bits in width]
-            for column, figures in zip(table, zip(*rows, strict=True), strict=True):
-                column[index] = figures
+            each, places = np.unique(width, return_inverse=True)
+            rows = np.array([_buffer(name, int(bits), alone, tech) for bits in each])
+            for column, figures in zip(table, rows.T, strict=True):
+                column[index] = figures[places]
         area, leakage, read, write, clock, idle = (column.reshape(-1) for column in table)
         return Units(area, leakage, dict(zip(EVENTS[name], (read, write), strict=True)), clock, idle)
 

@@ -17,10 +17,13 @@ import csv
 import hashlib
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
+
+import numpy as np
 
 from bitwatt.errors import DataError, RequestError
 
@@ -79,6 +82,45 @@ class SramTable:
                 f"the SRAM table has no {node_nm:g} nm '{cell}' macros; it has {', '.join(have)}"
             )
         return found
+
+    def deep_enough(self, node_nm: float, cell: str, rows: int) -> _Choices:
+        """The macros of one node and cell type that a buffer of so many rows is made of. Raises as `at`."""
+        key = node_nm, cell, rows
+        if key not in self._choices:
+            self._choices[key] = _Choices(self.at(node_nm, cell), rows)
+        return self._choices[key]
+
+    @cached_property
+    def _choices(self) -> dict[tuple[float, str, int], _Choices]:
+        # Kept, since a buffer of each width asks for them: the table is large, and the rows few.
+        return {}
+
+
+class _Choices:
+    """Macros to build a buffer of so many rows of, and their figures as arrays."""
+
+    def __init__(self, macros: Sequence[SramMacro], rows: int) -> None:
+        deepest = max(macro.rows for macro in macros)
+        self.macros = tuple(macro for macro in macros if macro.rows >= min(rows, deepest))
+        self._width_bits, self._deep = (
+            np.array(column, dtype=np.int64)
+            for column in zip(*((one.width_bits, -(-rows // one.rows)) for one in self.macros), strict=True)
+        )
+        self._read_j, self._write_j, self._area_um2 = (
+            np.array(column)
+            for column in zip(*((m.read_j, m.write_j, m.area_um2) for m in self.macros), strict=True)
+        )
+
+    def cheapest(self, width_bits: int) -> tuple[SramMacro, int, int]:
+        """The macro that takes least energy, then least area; how many side by side, and how many deep.
+
+        Both are reckoned as `SramArray` does; of equals it is the first.
+        """
+        wide = -(-width_bits // self._width_bits)
+        energy = wide * self._read_j + wide * self._write_j
+        least = np.flatnonzero(energy == energy.min())
+        index = int(least[np.argmin((wide * self._deep * self._area_um2)[least])])
+        return self.macros[index], int(wide[index]), int(self._deep[index])
 
 
 def macros_for_node(table: SramTable, node_nm: float, cell: str) -> SramTable:
@@ -165,14 +207,8 @@ def sram(
         raise RequestError(
             f"an SRAM buffer needs at least 1 row of 1 bit, got {rows} rows of {width_bits} bits"
         )
-    macros = (table or built_in_sram_table()).at(technology_nm, cell)
-    deepest = max(macro.rows for macro in macros)
-    arrays = [
-        SramArray(rows, width_bits, macro, -(-width_bits // macro.width_bits), -(-rows // macro.rows))
-        for macro in macros
-        if macro.rows >= min(rows, deepest)
-    ]
-    return min(arrays, key=lambda array: (array.read_j + array.write_j, array.area_um2))
+    choices = (table or built_in_sram_table()).deep_enough(technology_nm, cell, rows)
+    return SramArray(rows, width_bits, *choices.cheapest(width_bits))
 
 
 @lru_cache(maxsize=1)
