@@ -12,7 +12,7 @@ help:
 	@echo "make test    linters, types, layers and the whole test suite"
 	@echo "make check   linters, types and layers alone;  make format mends the layout"
 	@echo "make docs    the documentation;  make bench  the benchmarks"
-	@echo "make results the published study and the comparison of training methods: goes on where it stopped"
+	@echo "make results the published study, the training methods and the planes: goes on where it stopped"
 	@echo "make lock    the lock files again, at the newest versions allowed;  make clean"
 
 demo: $(VENV)/run.stamp
@@ -45,6 +45,11 @@ results: $(VENV)/run.stamp
 	$(BIN)/bitwatt study studies/methods-lenet.toml --out runs/methods-lenet
 	$(BIN)/bitwatt study studies/methods-alex.toml --out runs/methods-alex
 	$(BIN)/python docs/methods.py runs/methods-lenet runs/methods-alex
+	$(BIN)/bitwatt study studies/plane-lenet.toml --out runs/plane-lenet
+	$(BIN)/bitwatt study studies/plane-alex.toml --out runs/plane-alex
+	$(BIN)/python scripts/keep_plane.py runs/plane-lenet
+	$(BIN)/python scripts/keep_plane.py runs/plane-alex
+	$(BIN)/python docs/findings.py
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "bitwatt needs Python 3.11 or newer; '$(PYTHON)' is not on the PATH. Say which: make PYTHON=/path/to/python3.11" >&2; exit 2; }

@@ -15,6 +15,7 @@ NOT_PAGES = {
     "docs/post_training.py",
     "docs/flat_tile.py",
     "docs/truncated_products.py",
+    *(f"docs/findings_{part}.py" for part in ("kept", "plane", "tables", "targets", "width")),
 }
 """This script, what others import, and what needs a library or weights that the package cannot fetch."""
 

@@ -95,3 +95,26 @@ def make_tile() -> Callable[..., dict[str, Any]]:
 def three_tiles(make_tile: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
     """Three quarters of each are buffers; nobody published fixed6."""
     return [make_tile("float32", 4, 12), make_tile("fixed8", 1, 3), make_tile("fixed6", 0.5, 1.5)]
+
+
+@pytest.fixture
+def plane_records(make_results: Callable[..., dict[str, Any]], make_point: Callable[..., dict[str, Any]]):
+    """A plane of five widths of weights and two of inputs beside float32; wider pairs take more energy."""
+    right = {
+        ("binary", "fixed4"): 1800,
+        ("binary", "fixed16"): 1900,
+        ("fixed4", "fixed4"): 1900,
+        ("fixed4", "fixed16"): 1976,
+        ("pow2", "fixed4"): 1976,
+        ("pow2", "fixed16"): 1980,
+        ("fixed6", "fixed4"): 1978,
+        ("fixed6", "fixed16"): 1980,
+        ("fixed16", "fixed4"): 1980,
+        ("fixed16", "fixed16"): 1981,
+    }
+    cheap = iter(range(1, 11))
+    points = [
+        make_point(f"{w}:{i}", correct, 1e-6 * next(cheap), weights=w, activations=i)
+        for (w, i), correct in right.items()
+    ]
+    return make_results(make_point("float32", 1980, 1e-4), *points)
