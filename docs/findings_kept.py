@@ -10,8 +10,8 @@ from typing import Any
 from bitwatt.formats import PAPER
 from bitwatt.report.facts import Facts, Group, facts
 from bitwatt.report.plane import Plane, plane
-from bitwatt.report.prose import network_label
-from bitwatt.report.quantities import hundredths, whole
+from bitwatt.report.prose import data_phrase, network_label
+from bitwatt.report.quantities import hundredths
 from bitwatt.report.records import Data, read_results
 from bitwatt.report.rows import Row
 from bitwatt.study import StudyPlan, read_study_file
@@ -119,8 +119,8 @@ def anchor(network: str) -> str:
 
 def caption(data: Data) -> str:
     """What accuracies were measured on."""
-    caveat = f" ({CAVEATS[data.sha256]})" if data.sha256 in CAVEATS else ""
-    return f"Data: {data.source}{caveat}; {whole(data.train)} training and {whole(data.test)} test images."
+    caveat = f"; {CAVEATS[data.sha256]}" if data.sha256 in CAVEATS else ""
+    return f"Data: {data_phrase(data)}{caveat}."
 
 
 def captions(found: Found, networks: Iterable[str]) -> str:

@@ -59,7 +59,8 @@ def section(found: Plane) -> str:
             f"![Accuracy and energy of {name} at each width of weights and of inputs]({picture(found)})",
             f"Float32: {accuracy(found.reference)} %, {significant(1e6 * found.reference.energy_j)} µJ. "
             f"Tile: `{NEW}`. {epochs['pretraining']:.0f} epochs of float, then {epochs['retraining']:.0f} at "
-            f"each pair; {seeds}. {caption(study.data)}{progress}",
+            f"each pair; {seeds}. {caption(study.data)} With so many test images a loss of less than "
+            f"{points(found.resolution).lstrip('+')} points cannot be told from none.{progress}",
             "How narrow each axis may be before it hurts, by the width of the other:",
             _limits("inputs", "weights", [(i, narrowest_unhurt(found.column(i))) for i in found.inputs]),
             _limits("weights", "activations", [(w, narrowest_unhurt(found.line(w))) for w in found.weights]),

@@ -5,9 +5,9 @@
 Of every study in that folder the points that are finished go to results/paper/NAME.json; an unfinished study
 is kept too, and its record says how many points were planned. Costs are reckoned anew from each point's
 program, with the tables of the package as it is. Of LeNet and ALEX, the programs of the first seed go to
-where `bw.networks.pretrained` loads them from (results/paper/programs points there). Each of them is run once
-more on the test images, which must be at hand: as many answers must be right as the record says. All answers
-are kept in results/paper/answers/NAME.json, so that a slice of them can be tested.
+where `bw.networks.pretrained` loads them from (results/paper/programs points there). Each is run once more
+on the test images, which must be at hand: as many answers must be right as the record says. All answers are
+kept in results/paper/answers/NAME.json, so that a slice of them can be tested.
 """
 
 from __future__ import annotations
@@ -97,10 +97,16 @@ def keep_programs(found: dict[str, Any], artifacts: Mapping[str, Path], name: st
     if not points:
         return 0
     sets = [found["data"]["name"], *filter(None, [CARRIED.get(found["data"]["name"])])]
+    record = RESULTS / "answers" / f"{name}.json"
+    earlier = json.loads(record.read_text())["programs"] if record.exists() else {}
     programs = {}
     for precision, point in points.items():
         path, place = artifacts[point["program_sha256"]], path_of(point["network"], precision)
-        given = {of: answers(loaded(path), of) for of in sets}
+        kept = earlier.get(precision, {})
+        if kept.get("program_sha256") == point["program_sha256"]:
+            given = kept["answers"]
+        else:
+            given = {of: answers(loaded(path), of) for of in sets}
         check(point, given[sets[0]], sets[0])
         programs[precision] = {"program_sha256": point["program_sha256"], "answers": given}
         place.parent.mkdir(exist_ok=True)
@@ -108,9 +114,8 @@ def keep_programs(found: dict[str, Any], artifacts: Mapping[str, Path], name: st
         link = RESULTS / "programs"
         if not link.is_symlink():
             link.symlink_to(os.path.relpath(place.parent, RESULTS))
-    path = RESULTS / "answers" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"network": found["network"], "programs": programs}, indent=1) + "\n")
+    record.parent.mkdir(exist_ok=True)
+    record.write_text(json.dumps({"network": found["network"], "programs": programs}, indent=1) + "\n")
     return len(programs)
 
 

@@ -148,7 +148,7 @@ def test_copies_of_data_and_stand_ins_say_what_they_are(parts) -> None:
         Data(name="cifar10", train=50000, test=10000, sha256=jpeg, source="CIFAR-10")
     )
     assert told == (
-        "Data: CIFAR-10 (a copy whose images were re-encoded as JPEG, not the original pixels); "
-        "50,000 training and 10,000 test images."
+        "Data: 50,000 training and 10,000 test images (CIFAR-10); "
+        "a copy whose images were re-encoded as JPEG, not the original pixels."
     )
     assert SVHN_STANDIN.title.startswith("stand-in, not SVHN")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bitwatt.errors import DataError
-from bitwatt.report.facts import facts
+from bitwatt.report.facts import against, facts
 from bitwatt.report.plane import hurts, narrowest_unhurt, plane
 
 
@@ -23,6 +23,17 @@ def test_what_hurts_is_told_apart_from_float32_and_below_it(plane_records) -> No
     hurt = {(row.weights, row.activations) for row in found.rows.values() if hurts(row)}
     # 1,900 of 2,000 against 1,980: 4 points, where chance explains 1.1. 1,976 is 0.2 below.
     assert hurt == {("binary", "fixed4"), ("binary", "fixed16"), ("fixed4", "fixed4")}
+
+
+def test_the_least_loss_that_is_told_from_none(plane_records) -> None:
+    found = plane(facts(plane_records).groups[0])
+    # Two shares of 0.99 on 2,000 images differ by chance by 1.96 * sqrt(2 * 0.99 * 0.01 / 2000) = 0.0062; by
+    # more towards the lower side, where the interval is wider.
+    assert 0.0062 < found.resolution < 0.0085
+    rows = {row.weights: row for row in found.column("fixed16")}
+    worse = replace(rows["fixed6"].accuracy, mean=found.reference.accuracy.mean - found.resolution)
+    change = against(replace(rows["fixed6"], accuracy=worse), found.reference)
+    assert hurts(replace(rows["fixed6"], against=change))
 
 
 def test_an_axis_is_followed_from_its_wide_end_to_the_first_that_hurts(plane_records) -> None:

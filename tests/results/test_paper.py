@@ -67,7 +67,7 @@ def test_as_many_answers_are_right_as_the_record_says(name: str, precision: str)
 
 
 def split_of(data: str):
-    """The test images of that data set, where they are carried or in $BITWATT_DATA; nothing is downloaded."""
+    """The test images of that data set, where they are carried or $BITWATT_DATA says where data is."""
     if data != "mnist-small" and not os.environ.get("BITWATT_DATA"):
         pytest.skip(f"{data} is not at hand: set BITWATT_DATA to its folder")
     try:

@@ -92,6 +92,14 @@ def test_finished_points_are_kept_with_the_costs_of_today(script, study: Path, p
     assert sum(int(a) == b for a, b in zip(given, labels, strict=True)) == point["correct"]
 
 
+def test_answers_of_the_same_program_are_not_given_twice(script, study: Path, monkeypatch) -> None:
+    script.main(study.parent)
+    first = (script.RESULTS / "answers" / "lenet.json").read_text()
+    monkeypatch.setattr(script, "answers", None)
+    script.main(study.parent)
+    assert (script.RESULTS / "answers" / "lenet.json").read_text() == first
+
+
 def test_a_program_that_does_not_do_what_the_record_says_is_refused(script, study: Path) -> None:
     right = json.loads((study / "results.json").read_text())["points"][0]["correct"]
     change(study, correct=right + 1)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bitwatt.errors import DataError
+from bitwatt.report import interval
 from bitwatt.report.facts import REFERENCE, Group
 from bitwatt.report.rows import Row
 
@@ -31,6 +32,13 @@ class Plane:
     def line(self, weights: str) -> tuple[Row, ...]:
         """The rows of one width of weights, narrowest inputs first."""
         return tuple(self.rows[weights, i] for i in self.inputs if (weights, i) in self.rows)
+
+    @property
+    def resolution(self) -> float:
+        """The least loss of accuracy, a share, that can be told from none on so many test images."""
+        mean, count = self.reference.accuracy.mean, self.reference.accuracy.count
+        lost = (images / count for images in range(1, count + 1))
+        return next(loss for loss in lost if interval.difference(mean - loss, count, mean, count)[1] < 0)
 
     @property
     def cheapest_unhurt(self) -> Row | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FULL_LOSS = 0.05
 """A loss of accuracy that is drawn as dark as any larger one."""
 
-DARK = 0.55
+DARK = 0.75
 """Shades above this take white letters."""
 
 Shade = Callable[[Row], float]
