@@ -95,7 +95,7 @@ def pays(found: Found) -> str:
             f"- **{label(network)}**: `{choice.precision}` is the cheapest within half a point of float32, "
             f"for {' and '.join(costs)}. It is right on {accuracy(choice)} % of the test images, "
             f"{points(gained)} points against float32 (95 % between {points(low)} and {points(high)}; "
-            f"[row](#{anchor(network)}))."
+            f"[row](#of-{anchor(network)}))."
         )
     return "\n".join(lines)
 
@@ -241,6 +241,7 @@ def network_section(found: Found, network: str) -> str:
     """All tables and pictures of one network."""
     name, begin = label(network), f"figures/findings/{anchor(network)}"
     parts = [
+        f'<a id="of-{anchor(network)}"></a>',
         f"## {name}",
         f"### {name}: accuracy",
         accuracy_table(found, network),

@@ -113,8 +113,8 @@ def label(network: str) -> str:
 
 
 def anchor(network: str) -> str:
-    """What a link to the network's section ends in, and its pictures begin with."""
-    return network_label(network).lower()
+    """The network's name in links and file names: headings of ALEX, ALEX+ and ALEX++ would link alike."""
+    return network.replace("+", "-plus")
 
 
 def caption(data: Data) -> str:

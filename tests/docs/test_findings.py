@@ -133,6 +133,14 @@ def test_the_published_preset_is_scaled_as_the_technology_is(parts) -> None:
     assert parts["kept"].area_at_65(row) == pytest.approx(there.area_mm2, rel=1e-9)
 
 
+def test_links_within_the_page_lead_somewhere() -> None:
+    text = (DOCS / "findings.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    known = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    known |= set(re.findall(r'<a id="([^"]+)">', text))
+    assert {target for target in re.findall(r"\]\(#([^)]+)\)", text)} <= known
+
+
 def test_libraries_are_compared_by_the_table_of_technologies(findings) -> None:
     ours, theirs = findings.library_orders()
     assert len(ours) == len(theirs) == 7
