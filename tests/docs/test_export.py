@@ -59,9 +59,9 @@ def cell(program: Program, form: str, images: np.ndarray, folder: Path) -> str:
     logits = program(torch.from_numpy(images)).numpy()
     match form:
         case "onnx-qdq":
-            found = [run_onnx(files["program.onnx"], images, level) for level in LEVELS]
+            found = [run_onnx(files["program.onnx"], images, level=level) for level in LEVELS]
         case "c":
-            found = run_c([program], [images], folder)
+            found = run_c([program], [[images]], folder)
         case "packed":
             found = [from_packed(next(iter(files.values())))(torch.from_numpy(images)).numpy()]
             assert to_bytes(from_packed(next(iter(files.values())))) == to_bytes(program)

@@ -352,13 +352,16 @@ def test_what_the_output_does_not_depend_on_is_left_out() -> None:
     assert [path for path, *_ in seen(Written(body))] == ["conv"]
 
 
-def test_a_second_input_is_refused() -> None:
+def test_a_second_input_that_is_not_given_is_refused() -> None:
     class Two(nn.Module):
         def forward(self, x: Tensor, mask: Tensor) -> Tensor:
             return x + mask
 
     (offender,) = refusal(Two())
-    assert offender.startswith("the model itself: takes several inputs, and only one is supported (")
+    assert offender.startswith(
+        "the model itself: takes another number of inputs, and one tensor of images was given: give a tensor "
+        "for each ("
+    )
 
 
 def test_hooks_are_refused() -> None:

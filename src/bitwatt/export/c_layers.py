@@ -67,7 +67,7 @@ class LayerWriter:
         """The function and the constants before it, and bytes of those."""
         op, ctype = step.ops[0], value_type(self.program, step.made)
         made, types = self._type(step.made), [value_type(self.program, read) for read in step.reads[:2]
-                                              if read != "input"]  # fmt: skip
+                                              if read not in self.program.input_shapes]  # fmt: skip
         head = c_loops.signature(name, types, ctype)
         match op:
             case ops.Quantize():

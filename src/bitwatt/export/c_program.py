@@ -9,7 +9,9 @@ rounding: the integers are the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import bitwatt
 from bitwatt.export.c_float32 import PREAMBLE, FloatWriter
@@ -20,7 +22,6 @@ from bitwatt.export.c_rounding import Source
 from bitwatt.export.c_steps import Buffers, Step, aliases, plan_buffers, steps_of, value_type
 from bitwatt.export.c_text import identifier
 from bitwatt.export.refusal import refuse
-from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
 
 
@@ -87,24 +88,34 @@ def _described(program: Program, step: Step) -> str:
 
 def _header(program: Program, name: str, steps: tuple[Step, ...]) -> str:
     upper, made = name.upper(), program.types[program.output]
-    inputs = program.types[INPUT].shape
-    result, first = value_type(program, program.output), value_type(program, steps[0].made)
+    result = value_type(program, program.output)
     exponents = ", ".join(map(str, made.exponent))
-    shape, outputs = (" x ".join(map(str, s)) for s in (inputs, made.shape))
+    outputs = _lengths(made.shape)
+    shapes = list(program.input_shapes.values())
+    shown = "; ".join(
+        f"{image}: {_lengths(shape)}" + (", as PyTorch has it" if image == "image" else "")
+        for image, shape in zip(_numbered("image", shapes), shapes, strict=True)
+    )
     meaning = (
         "Outputs are float32."
         if program.is_float
         else f"Integers, in units of 2**exponent;\n   exponents, one for all or one a channel: {exponents}."
     )
-    order = "(row, column, channel)" if len(inputs) == 3 else "any order that the image has"
+    orders = ["(row, column, channel)" if len(s) == 3 else "any order that the image has" for s in shapes]
+    units = [f"2**{program.types[step.made].exponent[0]}" for step in _first(program, steps)]
+    order, unit = ", ".join(orders), ", ".join(units)
     reads = (
         ""
         if program.is_float
         else f"""
-/* The same from what the image becomes: integers in units of 2**{program.types[steps[0].made].exponent[0]},
+/* The same from what the image becomes: integers in units of {unit},
    in the order {order}. */
-void {name}_from_integers(const {first} *input, {result} *output);
+void {name}_from_integers({_parameters(program, steps, "input")}, {result} *output);
 """
+    )
+    sizes = "".join(
+        f"{macro} = {prod(shape)}, "
+        for macro, shape in zip(_numbered(f"{upper}_INPUTS", shapes), shapes, strict=True)
     )
     return f"""\
 /* {_title(program)} */
@@ -113,11 +124,11 @@ void {name}_from_integers(const {first} *input, {result} *output);
 
 #include <stdint.h>
 
-enum {{ {upper}_INPUTS = {program.types[INPUT].size}, {upper}_OUTPUTS = {made.size} }};
+enum {{ {sizes}{upper}_OUTPUTS = {made.size} }};
 
-/* image: {shape}, as PyTorch has it; output: {outputs}.\n   {meaning}
+/* {shown}; output: {outputs}.\n   {meaning}
    Static buffers are used: one call at a time. */
-void {name}(const float *image, {result} *output);
+void {name}({_images(program)}, {result} *output);
 {reads}
 #endif
 """
@@ -125,25 +136,29 @@ void {name}(const float *image, {result} *output);
 
 def _entry_points(program: Program, name: str, steps: tuple[Step, ...], buffers: Buffers) -> str:
     result, owner = value_type(program, program.output), aliases(program)
-    made = program.types[program.output]
-    first = steps[0]
+    made, first = program.types[program.output], _first(program, steps)
+    inputs = dict(zip((step.made for step in first), _numbered("input", first), strict=True))
 
     def place(value: str) -> str:
         found = buffers.places[owner.get(value, value)]
         return _buffer(found.ctype) + (f" + {found.start}" if found.start else "")
 
     def argument(value: str) -> str:
-        return "input" if owner.get(value, value) == first.made else place(value)
+        return inputs.get(owner.get(value, value)) or place(value)
 
     calls = "".join(
         f"    {_function_name(step)}({', '.join([*map(argument, step.reads), place(step.made)])});\n"
-        for step in steps[1:]
+        for step in steps[len(first) :]
     )
     channels, places = made.shape[0], made.size // made.shape[0]
+    quantise = "".join(
+        f"    {_function_name(step)}({image}, {place(step.made)});\n"
+        for step, image in zip(first, _numbered("image", first), strict=True)
+    )
     scope = "static void" if program.is_float else "void"
     rest = f"{name}_from_{'floats' if program.is_float else 'integers'}"
     return f"""\
-{scope} {rest}(const {value_type(program, first.made)} *input, {result} *output)
+{scope} {rest}({_parameters(program, steps, "input")}, {result} *output)
 {{
 {calls}    const {result} *last = {argument(program.output)};
     for (int32_t c = 0; c < {channels}; ++c)
@@ -151,12 +166,36 @@ def _entry_points(program: Program, name: str, steps: tuple[Step, ...], buffers:
             output[c * {places} + p] = last[p * {channels} + c];
 }}
 
-void {name}(const float *image, {result} *output)
+void {name}({_images(program)}, {result} *output)
 {{
-    {_function_name(first)}(image, {place(first.made)});
-    {rest}({place(first.made)}, output);
+{quantise}    {rest}({", ".join(place(step.made) for step in first)}, output);
 }}
 """
+
+
+def _first(program: Program, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps that quantise the images, input after input."""
+    return steps[: len(program.input_shapes)]
+
+
+def _numbered(name: str, values: Sequence[object]) -> list[str]:
+    """A name for each: the name itself, then with _2, _3 ... behind."""
+    return [name if place == 1 else f"{name}_{place}" for place in range(1, len(values) + 1)]
+
+
+def _images(program: Program) -> str:
+    return ", ".join(f"const float *{image}" for image in _numbered("image", list(program.input_shapes)))
+
+
+def _parameters(program: Program, steps: tuple[Step, ...], name: str) -> str:
+    """What the quantised images come in."""
+    first = _first(program, steps)
+    names = zip(first, _numbered(name, first), strict=True)
+    return ", ".join(f"const {value_type(program, step.made)} *{each}" for step, each in names)
+
+
+def _lengths(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _buffer(ctype: str) -> str:
@@ -165,9 +204,15 @@ def _buffer(ctype: str) -> str:
 
 def _main(program: Program, name: str) -> str:
     upper, result = name.upper(), value_type(program, program.output)
+    inputs = list(program.input_shapes)
+    images, sizes = _numbered("image", inputs), _numbered(f"{upper}_INPUTS", inputs)
+    pairs = list(zip(images, sizes, strict=True))
+    held = "\n    ".join(f"static float {image}[{size}];" for image, size in pairs)
+    taken = " && ".join(f"fread({i}, sizeof {i}[0], {n}, stdin) == {n}" for i, n in pairs)
+    counted = " and ".join(sizes)
     shown = '"%a%c", (double)output[i]' if program.is_float else '"%" PRId64 "%c", (int64_t)output[i]'
     return f"""\
-/* Reads images from standard input, {upper}_INPUTS floats each; writes a line of outputs for each. */
+/* Reads images from standard input, {counted} floats each; writes a line of outputs for each. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -175,10 +220,10 @@ def _main(program: Program, name: str) -> str:
 
 int main(void)
 {{
-    static float image[{upper}_INPUTS];
+    {held}
     static {result} output[{upper}_OUTPUTS];
-    while (fread(image, sizeof image[0], {upper}_INPUTS, stdin) == {upper}_INPUTS) {{
-        {name}(image, output);
+    while ({taken}) {{
+        {name}({", ".join(images)}, output);
         for (int i = 0; i < {upper}_OUTPUTS; ++i)
             printf({shown}, i + 1 < {upper}_OUTPUTS ? ' ' : '\\n');
     }}

@@ -23,11 +23,14 @@ REALS = range(-900, 901)
 
 def objections(program: Program) -> list[str]:
     """Every operation that has no form in C, and why."""
-    first = program.ops[0]
-    found = [objection(op, "is a second reading of the image") for op in program.ops[1:]
+    inputs = list(program.input_shapes)
+    found = [objection(op, "is a second reading of the image") for op in program.ops[len(inputs):]
              if isinstance(op, ops.Quantize)]  # fmt: skip
-    if not isinstance(first, ops.Quantize):
-        found.append(objection(first, "stands first, where the image is to be quantised"))
+    found += [
+        objection(op, f"stands where '{name}' is to be quantised: first, input after input")
+        for op, name in zip(program.ops, inputs, strict=False)
+        if not isinstance(op, ops.Quantize) or op.input != name
+    ]
     ranges = {name: hull(list(values)) for name, values in value_ranges(program).items()}
     return found + [objection(op, why) for op in program.ops for why in _objections(op, program, ranges)]
 

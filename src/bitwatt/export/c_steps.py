@@ -102,6 +102,7 @@ def aliases(program: Program) -> dict[str, str]:
     What the image becomes is never rewritten: it may be the caller's.
     """
     found: dict[str, str] = {}
+    images = {op.name for op in program.ops if isinstance(op, ops.Quantize)}
     for op in program.ops:
         if isinstance(op, ops.Flatten):
             found[op.name] = found.get(op.input, op.input)
@@ -110,7 +111,7 @@ def aliases(program: Program) -> dict[str, str]:
             same = {name for name, other in found.items() if other == source} | {source}
             readers = [other for other in program.ops if same & set(other.inputs)]
             moves = [other for other in readers if isinstance(other, ops.Flatten)]
-            if len(readers) - len(moves) == 1 and source != program.ops[0].name:
+            if len(readers) - len(moves) == 1 and source not in images:
                 found[op.name] = source
     return found
 

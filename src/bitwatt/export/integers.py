@@ -38,6 +38,7 @@ def safetensors_files(program: Program) -> dict[str, bytes]:
             "network": program.network,
             "precision": program.precision,
             "input_shape": program.input_shape,
+            **({"other_inputs": program.other_inputs} if program.other_inputs else {}),
             "operations": described["ops"],
         }
     )

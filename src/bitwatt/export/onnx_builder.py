@@ -20,12 +20,19 @@ Value = str
 
 
 class GraphBuilder:
-    """A graph that takes `images` and gives `logits`; tensors are called after the program's values."""
+    """A graph that takes `images` and gives `logits`; tensors are called after the program's values.
 
-    def __init__(self) -> None:
+    inputs: by the names of the program's inputs, the tensors that hold them: `images`, `images_2`, ...
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
-        self._names: set[str] = {"images", "logits"}
+        self.inputs: dict[str, Value] = dict(
+            zip(program.input_shapes, tensor_names(len(program.input_shapes)), strict=True)
+        )
+        self._names: set[str] = {*self.inputs.values(), "logits"}
 
     def node(self, kind: str, *inputs: Value, name: str, domain: str = "", **attributes: Any) -> Value:
         """Append a node with one output; the output's name, which begins with `name`."""
@@ -62,7 +69,6 @@ class GraphBuilder:
 
     def model(
         self,
-        program: Program,
         output: Value,
         dtype: int,
         note: str,
@@ -71,11 +77,16 @@ class GraphBuilder:
     ) -> bytes:
         """The checked model, whose output is `output`, of type `dtype`; count: of images, or its name."""
         self._nodes.append(helper.make_node("Identity", [output], ["logits"], name="logits"))
+        program = self._program
         shape = program.types[program.output].shape
+        images = [
+            helper.make_tensor_value_info(self.inputs[name], TensorProto.FLOAT, [count, *lengths])
+            for name, lengths in program.input_shapes.items()
+        ]
         graph = helper.make_graph(
             self._nodes,
             "bitwatt",
-            [helper.make_tensor_value_info("images", TensorProto.FLOAT, [count, *program.input_shape])],
+            images,
             [helper.make_tensor_value_info("logits", dtype, [count, *shape])],
             list(self._constants.values()),
         )
@@ -96,6 +107,11 @@ class GraphBuilder:
             made = f"{name}.{number}"
         self._names.add(made)
         return made
+
+
+def tensor_names(inputs: int) -> tuple[Value, ...]:
+    """What the inputs of a graph are called."""
+    return ("images", *(f"images_{place}" for place in range(2, inputs + 1)))
 
 
 def per_channel(values: NDArray[Any], channel_axes: int) -> NDArray[Any]:

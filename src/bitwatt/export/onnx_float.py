@@ -14,7 +14,6 @@ from bitwatt.export.onnx_lowering import flatten
 from bitwatt.export.onnx_pooling import average_sums, max_pool
 from bitwatt.export.onnx_sums import multiply
 from bitwatt.program import ops
-from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
 
 NOTE = (
@@ -25,11 +24,11 @@ NOTE = (
 
 def float_model(program: Program) -> bytes:
     """The file's content."""
-    graph = GraphBuilder()
-    values: dict[str, Value] = {INPUT: "images"}
+    graph = GraphBuilder(program)
+    values: dict[str, Value] = dict(graph.inputs)
     for op in program.ops:
         values[op.name] = _node(graph, op, [values[name] for name in op.inputs], program)
-    return graph.model(program, values[program.output], TensorProto.FLOAT, NOTE)
+    return graph.model(values[program.output], TensorProto.FLOAT, NOTE)
 
 
 def _node(graph: GraphBuilder, op: ops.Op, inputs: list[Value], program: Program) -> Value:

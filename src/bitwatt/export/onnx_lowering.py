@@ -23,7 +23,6 @@ from bitwatt.formats import Format
 from bitwatt.program import ops
 from bitwatt.program.bounds import Range, hull, value_ranges
 from bitwatt.program.carriers import LIMIT
-from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
 
 WIDEST_CODE = 16
@@ -63,10 +62,10 @@ class Lowered:
     graph: GraphBuilder
     output: Reals
 
-    def model(self, program: Program, note: str, *domains: str, count: int | str = "count") -> bytes:
+    def model(self, note: str, *domains: str, count: int | str = "count") -> bytes:
         """The file's content."""
         dtype = TensorProto.DOUBLE if self.output.is_double else TensorProto.FLOAT
-        return self.graph.model(program, self.output.value, dtype, note, *domains, count=count)
+        return self.graph.model(self.output.value, dtype, note, *domains, count=count)
 
 
 def lower(program: Program, dialect: Dialect) -> Lowered:
@@ -81,9 +80,9 @@ def lower(program: Program, dialect: Dialect) -> Lowered:
 class _Lowering:
     def __init__(self, program: Program, dialect: Dialect) -> None:
         self.program, self.dialect = program, dialect
-        self.graph = GraphBuilder()
+        self.graph = GraphBuilder(program)
         self.ranges = {name: hull(list(ranges)) for name, ranges in value_ranges(program).items()}
-        self.values: dict[str, Reals] = {INPUT: Reals("images")}
+        self.values = {name: Reals(tensor) for name, tensor in self.graph.inputs.items()}
 
     def add(self, op: ops.Op) -> Reals:
         graph, x = self.graph, self.values[op.inputs[0]]

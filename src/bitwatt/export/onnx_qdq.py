@@ -30,7 +30,7 @@ def qdq_files(program: Program) -> dict[str, bytes]:
     """The one file of the form. A float32 program becomes a graph of float32, equal but for rounding."""
     if program.is_float:
         return {"program.onnx": float_model(program)}
-    return {"program.onnx": lower(program, QuantizeDequantize()).model(program, NOTE)}
+    return {"program.onnx": lower(program, QuantizeDequantize()).model(NOTE)}
 
 
 class QuantizeDequantize(Dialect):

@@ -25,7 +25,7 @@ def qonnx_files(program: Program) -> dict[str, bytes]:
     """The one file of the form. Raises `UnsupportedError` for float32, which has nothing to quantise."""
     if program.is_float:
         refuse(QuantNodes.name, ["a float32 program has nothing to quantise; export it as onnx-qdq"])
-    return {"program.onnx": lower(program, QuantNodes()).model(program, NOTE, DOMAIN, count=1)}
+    return {"program.onnx": lower(program, QuantNodes()).model(NOTE, DOMAIN, count=1)}
 
 
 class QuantNodes(Dialect):

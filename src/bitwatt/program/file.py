@@ -4,6 +4,7 @@ The metadata has one key, `bitwatt`, whose text is
 
     {"sha256": DIGEST, "schema": 1, "network", "precision", "input_shape", "lanes", "ops": [{"kind", ...}]}
 
+A program of several inputs has "schema": 2, and "other_inputs", the shapes of those after the first.
 An array of an operation stands there as the name of a tensor. DIGEST is the SHA-256 of the whole file with
 64 zeros in its own place. Integers are kept in the least of int8, int16, int32 and int64 that holds them.
 """
@@ -29,8 +30,8 @@ from bitwatt.formats import Format, parse_format
 from bitwatt.program.ops import OPS, Op
 from bitwatt.program.program import Program
 
-SCHEMA = 1
-"""What this bitwatt writes, and the newest it reads."""
+SCHEMA = 2
+"""The newest that this bitwatt reads; a program is written at the oldest that can say it."""
 
 KEY = "bitwatt"
 NO_DIGEST = "0" * 64
@@ -77,7 +78,8 @@ def load(path: str | Path) -> Program:
 def to_bytes(program: Program) -> bytes:
     """The file's content; the same program always gives the same bytes."""
     described, tensors = describe(program)
-    text = json.dumps({"sha256": NO_DIGEST, "schema": SCHEMA, **described})
+    schema = 2 if program.other_inputs else 1
+    text = json.dumps({"sha256": NO_DIGEST, "schema": schema, **described})
     content = save_tensors(tensors, metadata={KEY: text})
     digest = hashlib.sha256(content).hexdigest()
     return content.replace(NO_DIGEST.encode(), digest.encode(), 1)
@@ -87,10 +89,12 @@ def describe(program: Program) -> tuple[dict[str, Any], dict[str, NDArray[np.gen
     """The program as JSON's values, in which an array is named, and the arrays by name."""
     tensors: dict[str, NDArray[np.generic]] = {}
     described = [_describe(op, position, tensors) for position, op in enumerate(program.ops)]
+    others = {"other_inputs": program.other_inputs} if program.other_inputs else {}
     return {
         "network": program.network,
         "precision": program.precision,
         "input_shape": program.input_shape,
+        **others,
         "lanes": program.lanes,
         "ops": described,
     }, tensors
@@ -104,6 +108,7 @@ def restore(described: Mapping[str, Any], tensors: Mapping[str, NDArray[np.gener
         tuple(described["input_shape"]),
         tuple(_operation(fields, tensors) for fields in described["ops"]),
         described["lanes"],
+        tuple(tuple(shape) for shape in described.get("other_inputs", ())),
     )
 
 

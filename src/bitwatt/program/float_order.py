@@ -12,7 +12,7 @@ operation. `bitwatt.program.reference_float32` says the same plainly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from bitwatt.program import ops
 from bitwatt.program.adder_tree import TINY, Neurons, flushed
-from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
 from bitwatt.program.reference import pooled_shape, windows
 
@@ -31,18 +30,24 @@ BATCH = 128
 """Images side by side in a vector operation."""
 
 
-def execute(program: Program, images: Tensor) -> Tensor:
-    """Logits, float32 (count, classes). images: (count, *input_shape), without NaN."""
+def execute(program: Program, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Logits, float32 (count, classes). inputs: images of each by name, (count, ...), without NaN."""
     with _gradual_underflow(), torch.inference_mode():
-        parts = [_run(program, batch)[program.output] for batch in torch.split(images, BATCH)]
+        parts = [_run(program, batch)[program.output] for batch in batches(inputs, BATCH)]
     return torch.cat([_images_first(part) for part in parts])
 
 
-def trace(program: Program, images: Tensor) -> dict[str, Tensor]:
+def trace(program: Program, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Every value, by name: float32 (count, *shape)."""
     with _gradual_underflow(), torch.inference_mode():
-        parts = [_run(program, batch) for batch in torch.split(images, BATCH)]
+        parts = [_run(program, batch) for batch in batches(inputs, BATCH)]
     return {op.name: torch.cat([_images_first(part[op.name]) for part in parts]) for op in program.ops}
+
+
+def batches(inputs: Mapping[str, Tensor], most: int) -> Iterator[dict[str, Tensor]]:
+    """At most so many images of each input at a time."""
+    for parts in zip(*(torch.split(images, most) for images in inputs.values()), strict=True):
+        yield dict(zip(inputs, parts, strict=True))
 
 
 def _images_first(value: Tensor) -> Tensor:
@@ -62,8 +67,8 @@ def _gradual_underflow() -> Iterator[None]:
             torch.set_flush_denormal(True)
 
 
-def _run(program: Program, images: Tensor) -> dict[str, Tensor]:
-    values = {INPUT: images.movedim(0, -1)}
+def _run(program: Program, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    values = {name: images.movedim(0, -1) for name, images in inputs.items()}
     for op in program.ops:
         x = values[op.inputs[0]]
         match op:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,22 +11,41 @@ from bitwatt.formats import Float32
 from bitwatt.program import ops
 from bitwatt.program.joining import added, clipped, concatenated, looked_up, padded, read_on_grid
 from bitwatt.program.ops import Op
-from bitwatt.program.values import INPUT, LARGEST_BIAS, SHIFTS, ValueType, refusal, spread
+from bitwatt.program.values import INPUT, LARGEST_BIAS, SHIFTS, ValueType, input_names, refusal, spread
 
-__all__ = ["INPUT", "LARGEST_BIAS", "SHIFTS", "ValueType", "extend_types", "infer_types", "refusal", "spread"]
+__all__ = [
+    "INPUT",
+    "LARGEST_BIAS",
+    "SHIFTS",
+    "ValueType",
+    "extend_types",
+    "infer_types",
+    "input_names",
+    "refusal",
+    "spread",
+]
 
 
-def infer_types(input_shape: tuple[int, ...], operations: tuple[Op, ...]) -> dict[str, ValueType]:
-    """Types of all values; raises `RequestError` for operations that do not make a program."""
+def infer_types(input_shapes: Iterable[tuple[int, ...]], operations: tuple[Op, ...]) -> dict[str, ValueType]:
+    """Types of all values; raises `RequestError` for operations that do not make a program.
+
+    input_shapes: of one image of each input.
+    """
     if not operations:
         raise RequestError("a program needs at least one operation")
-    if not input_shape or min(input_shape) < 1:
-        raise RequestError(f"a program's input needs lengths of at least 1, got shape {input_shape}")
-    types = extend_types({INPUT: ValueType(input_shape, None, (0,))}, operations)
+    shapes = tuple(input_shapes)
+    for shape in shapes:
+        if not shape or min(shape) < 1:
+            raise RequestError(f"a program's input needs lengths of at least 1, got shape {shape}")
+    inputs = dict(zip(input_names(len(shapes)), shapes, strict=True))
+    types = extend_types({name: ValueType(shape, None, (0,)) for name, shape in inputs.items()}, operations)
     readers: dict[str, list[Op]] = {}
     for op in operations:
         for name in op.inputs:
             readers.setdefault(name, []).append(op)
+    unread = [name for name in inputs if name not in readers]
+    if unread and len(inputs) > 1:
+        raise RequestError(f"no operation reads '{unread[0]}'")
     for op in operations:
         _check_readers(op, types[op.name], readers.get(op.name, []))
     return types
@@ -62,7 +81,7 @@ def _output_type(op: Op, sources: Sequence[ValueType]) -> ValueType:
         read_on_grid(op, sources)
     match op:
         case ops.Quantize():
-            if op.input != INPUT:
+            if source.format is not None or source.is_accumulator:
                 raise refusal(op, f"reads '{op.input}'; only the images are real numbers")
             return ValueType(source.shape, op.format, (op.exponent,))
         case ops.Conv2d() | ops.Linear():

@@ -26,7 +26,7 @@ from bitwatt.quantization import (
     QuantizedNetwork,
     QuantizedTable,
 )
-from bitwatt.quantization.captured import as_maps
+from bitwatt.quantization.captured import Inputs, as_inputs, as_maps
 from bitwatt.quantization.pooling import pair
 
 QuantizedLayer = QuantizedConv2d | QuantizedLinear
@@ -34,10 +34,11 @@ Order = NDArray[np.int64]
 """A permutation of the elements of a flattened map."""
 
 
-def lower(module: nn.Module, example: Tensor, *, network: str = "network") -> Program:
+def lower(module: nn.Module, example: Inputs, *, network: str = "network") -> Program:
     """The program that computes what `module` computes, exactly.
 
     module: what `bitwatt.quantize` made. example: one or more images, of which the shape is looked at;
+    of a module with several inputs those of each;
     sequences (count, channels, length) are maps of height 1 in the program.
     network: what the program calls the network.
 
@@ -49,12 +50,17 @@ def lower(module: nn.Module, example: Tensor, *, network: str = "network") -> Pr
             f"lower takes a quantised network, got {type(module).__name__}; first call "
             "bitwatt.quantize(module, precision, calibration=images), which 'float32' is a precision of too"
         )
-    if example.dim() not in (2, 3, 4) or len(example) == 0:
-        raise RequestError(
-            "the example must be one or more images, (count, channels, height, width), "
-            f"(count, channels, length) or (count, inputs); got shape {tuple(example.shape)}"
-        )
-    building = _Building(module, tuple(as_maps(example).shape[1:]))
+    given = as_inputs(example)
+    for each in given:
+        if each.dim() not in (2, 3, 4) or len(each) == 0:
+            raise RequestError(
+                "the example must be one or more images, (count, channels, height, width), "
+                f"(count, channels, length) or (count, inputs); got shape {tuple(each.shape)}"
+            )
+    wanted = len(module.input_quantizers)
+    if len(given) != wanted:
+        raise RequestError(f"the network takes images of {wanted} inputs, and the example has {len(given)}")
+    building = _Building(module, [tuple(as_maps(each).shape[1:]) for each in given])
     with torch.no_grad():
         for node in module.nodes:
             building.add(node.name, module.layer(node.name), node.inputs)
@@ -62,7 +68,7 @@ def lower(module: nn.Module, example: Tensor, *, network: str = "network") -> Pr
     if building.refused:
         reasons = "\n".join(f"  - {reason}" for reason in building.refused)
         raise UnsupportedError(f"the network has no exact program:\n{reasons}")
-    return Program(network, str(module.precision), building.input_shape, tuple(building.made))
+    return building.program(network, str(module.precision))
 
 
 @dataclass(frozen=True)
@@ -81,17 +87,24 @@ class _Value:
 class _Building:
     """The operations so far, and what was refused."""
 
-    def __init__(self, module: QuantizedNetwork, input_shape: tuple[int, ...]) -> None:
-        self.input_shape = input_shape
-        quantizer = module.input_quantizer
-        exponent = int(quantizer.exponent)
-        self.made: list[ops.Op] = [ops.Quantize("quantize", INPUT, quantizer.format, exponent)]
-        self.types = infer_types(input_shape, tuple(self.made))
+    def __init__(self, module: QuantizedNetwork, input_shapes: list[tuple[int, ...]]) -> None:
+        self.input_shapes = input_shapes
+        self.made: list[ops.Op] = []
         self.refused: list[str] = []
-        self.values = {INPUT: _Value("quantize", exponent)}
+        self.values: dict[str, _Value] = {}
         """By their names in the module."""
+        for name, quantizer in module.input_quantizers.items():
+            made, exponent = name.replace(INPUT, "quantize"), int(quantizer.exponent)
+            self.made.append(ops.Quantize(made, name, quantizer.format, exponent))
+            self.values[name] = _Value(made, exponent)
+        self.types = infer_types(input_shapes, tuple(self.made))
         self.logits: ops.Requantize | None = None
         """What rounds the sums that leave the network."""
+
+    def program(self, network: str, precision: str) -> Program:
+        """What was made, as a program."""
+        first, *others = self.input_shapes
+        return Program(network, precision, first, tuple(self.made), other_inputs=tuple(others))
 
     def add(self, path: str, layer: nn.Module, inputs: tuple[str, ...]) -> None:
         """Append the layer's operations, or why it has none."""
@@ -119,8 +132,7 @@ class _Building:
                 "the output: is a flattened map, and the tile orders its elements otherwise: channels fastest"
             )
         elif self.logits is not None:
-            probe = Program("probe", "", self.input_shape, tuple(self.made))
-            sums = hull(list(value_ranges(probe)[self.logits.input]))
+            sums = hull(list(value_ranges(self.program("probe", ""))[self.logits.input]))
             shift = _fitting(sums.low, sums.high)
             self.made[self.made.index(self.logits)] = replace(self.logits, shift=(shift,))
 

@@ -7,7 +7,7 @@ programs are in `bitwatt.program.reference_float32`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -16,26 +16,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitwatt.formats import Format
 from bitwatt.program import ops
-from bitwatt.program.inference import INPUT
 from bitwatt.program.joining import add_shifts
 from bitwatt.program.program import Program
 from bitwatt.program.rounding import Integers, nearest, shifted
 
 
-def logits(program: Program, images: ArrayLike) -> NDArray[np.float64]:
+def logits(program: Program, *images: ArrayLike) -> NDArray[np.float64]:
     """What `program(images)` must return: float64 (count, classes), each integer * 2**exponent.
 
-    images: reals, (count, *input_shape), without NaN.
+    images: of each input, reals, (count, *input_shape), without NaN.
     """
-    integers = trace(program, images)[program.output].astype(np.float64)
+    integers = trace(program, *images)[program.output].astype(np.float64)
     exponent = np.array(program.types[program.output].exponent)
     scaled: NDArray[np.float64] = np.ldexp(integers, exponent.reshape(-1, *[1] * (integers.ndim - 2)))
     return scaled
 
 
-def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
+def trace(program: Program, *images: ArrayLike) -> dict[str, Integers]:
     """Every value of the program but the images, by name, as integers (accumulators too)."""
-    values: dict[str, Integers] = {INPUT: as_maps(program, np.asarray(images, dtype=np.float64))}
+    reals = [np.asarray(each, dtype=np.float64) for each in images]
+    values: dict[str, Integers] = given(program, reals)
     for op in program.ops:
         source = values[op.inputs[0]]
         match op:
@@ -65,13 +65,15 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Integers]:
                 values[op.name] = look_up(op, source, _format(program, op.input))
             case ops.Pad():
                 values[op.name] = pad(op, source)
-    del values[INPUT]
-    return values
+    return {op.name: values[op.name] for op in program.ops}
 
 
-def as_maps(program: Program, images: NDArray[Any]) -> NDArray[Any]:
-    """Sequences (count, channels, length) as maps of height 1, where the program reads maps."""
-    return images[:, :, None] if images.ndim == 3 and len(program.input_shape) == 3 else images
+def given(program: Program, images: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The images of each input by name; sequences (count, channels, length) as maps of height 1."""
+    return {
+        name: each[:, :, None] if each.ndim == 3 and len(shape) == 3 else each
+        for (name, shape), each in zip(program.input_shapes.items(), images, strict=True)
+    }
 
 
 def quantize(op: ops.Quantize, reals: NDArray[np.float64]) -> Integers:

@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitwatt.program import ops
-from bitwatt.program.inference import INPUT
 from bitwatt.program.program import Program
-from bitwatt.program.reference import as_maps, flatten, pad, padded, pooled_shape, windows
+from bitwatt.program.reference import flatten, given, pad, padded, pooled_shape, windows
 
 Floats = NDArray[np.float32]
 
 
-def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
+def trace(program: Program, *images: ArrayLike) -> dict[str, Floats]:
     """Every value of the program but the images, by name."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        values: dict[str, Floats] = {INPUT: as_maps(program, np.asarray(images))}
+        values: dict[str, Floats] = given(program, [np.asarray(each) for each in images])
         for op in program.ops:
             source = values[op.inputs[0]]
             match op:
@@ -48,8 +47,7 @@ def trace(program: Program, images: ArrayLike) -> dict[str, Floats]:
                     values[op.name] = pad(op, source)
                 case ops.Requantize() | ops.Table():
                     raise TypeError(f"a float32 program has no {type(op).__name__}")
-    del values[INPUT]
-    return values
+    return {op.name: values[op.name] for op in program.ops}
 
 
 def flushed(x: Floats) -> Floats:

@@ -10,7 +10,13 @@ from bitwatt.formats import Format
 from bitwatt.program.ops import Op
 
 INPUT = "input"
-"""Name of the value that holds the images."""
+"""Name of the value that holds the images; `input_names` has those of further inputs."""
+
+
+def input_names(count: int) -> tuple[str, ...]:
+    """Names of the values that hold the images of each input: "input", "input#2", ..."""
+    return (INPUT, *(f"{INPUT}#{place}" for place in range(2, count + 1)))
+
 
 LARGEST_BIAS = 2**62
 """Largest magnitude of a bias: with room for a sum of products beside it in int64."""

@@ -11,7 +11,7 @@ from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Binary, Format, Precision, Ternary
 from bitwatt.quantization.batch_norm import Norm, live_copy
 from bitwatt.quantization.capture import Captured
-from bitwatt.quantization.captured import INPUT, Add, CapturedLayer, Concat
+from bitwatt.quantization.captured import Add, CapturedLayer, Concat
 from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable, require_table
 from bitwatt.quantization.input_stage import InputQuantizer
 from bitwatt.quantization.layer_precisions import layer_precisions
@@ -74,11 +74,13 @@ class _Assembly:
             if isinstance(layer.module, Weighted | Tabulated)
             or (isinstance(layer.module, Add) and layer.path not in self.fused)
         ]
-        self.precisions = layer_precisions([INPUT, *owners], precision, patterns)
+        self.precisions = layer_precisions([*captured.inputs, *owners], precision, patterns)
         self.waiting = waiting
         self.swallowed: set[str] = set()
         self.renamed: dict[str, str] = {}
-        self.format_of: dict[str, Format] = {INPUT: self.precisions[INPUT].activations}
+        self.format_of: dict[str, Format] = {
+            name: self.precisions[name].activations for name in captured.inputs
+        }
         self.nodes: list[Node] = []
         self.modules: dict[str, nn.Module] = {}
         self.shared: dict[int, nn.Parameter] = {}
@@ -97,7 +99,7 @@ class _Assembly:
         different = {path: p for path, p in self.precisions.items() if p != self.default}
         return QuantizedNetwork(
             self.default,
-            InputQuantizer(self.precisions[INPUT].activations),
+            tuple(InputQuantizer(self.precisions[name].activations) for name in self.captured.inputs),
             tuple(self.nodes),
             self.modules,
             layer_precisions=different,

@@ -7,14 +7,14 @@ of them together in a second pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Float32, Format
-from bitwatt.quantization.captured import INPUT, Concat, as_maps
+from bitwatt.quantization.captured import Concat, Inputs, as_inputs
 from bitwatt.quantization.elementwise import QuantizedAdd, QuantizedClip, QuantizedTable
 from bitwatt.quantization.exponent_rules import MOST_VALUES, ExponentRule, least_error
 from bitwatt.quantization.layers import QuantizedConv2d, QuantizedLinear
@@ -25,8 +25,8 @@ MOST_IMAGES = 256
 
 
 @torch.no_grad()
-def calibrate(network: QuantizedNetwork, images: Tensor, rule: ExponentRule = least_error) -> None:
-    """Choose every exponent of `network`, in place, on `images` (count, ...).
+def calibrate(network: QuantizedNetwork, images: Inputs, rule: ExponentRule = least_error) -> None:
+    """Choose every exponent of `network`, in place, on `images` (count, ...), a tensor for each input.
 
     rule: for images and activations; weights always lose least error.
 
@@ -34,8 +34,10 @@ def calibrate(network: QuantizedNetwork, images: Tensor, rule: ExponentRule = le
     """
     was_training = network.training
     network.eval()
-    step = max(1, -(-images.shape[0] // MOST_IMAGES))
-    chosen = images[::step].to(device=network.output_exponent.device, dtype=torch.float32)
+    given = as_inputs(images)
+    step = max(1, -(-given[0].shape[0] // MOST_IMAGES))
+    device = network.output_exponent.device
+    chosen = [each[::step].to(device=device, dtype=torch.float32) for each in given]
     together = _concatenated(network)
     first = _Pass(network, rule, together, {})
     first.run(chosen)
@@ -63,11 +65,12 @@ class _Pass:
         self.samples: dict[str, list[Tensor]] = {}
         self.formats: dict[str, Format] = {}
 
-    def run(self, images: Tensor) -> None:
-        network, quantizer = self.network, self.network.input_quantizer
-        quantizer.exponent.fill_(self._exponent(INPUT, images, quantizer.format))
-        values = {INPUT: quantizer(as_maps(images))}
-        exponents = {INPUT: int(quantizer.exponent)}
+    def run(self, images: Sequence[Tensor]) -> None:
+        network = self.network
+        for (name, quantizer), each in zip(network.input_quantizers.items(), images, strict=True):
+            quantizer.exponent.fill_(self._exponent(name, each, quantizer.format))
+        values = network.quantised(images)
+        exponents = {name: int(quantizer.exponent) for name, quantizer in network.input_quantizers.items()}
         last_read = {name: node.name for node in network.nodes for name in node.inputs}
         for node in network.nodes:
             layer = network.layer(node.name)
@@ -140,7 +143,7 @@ class _Pass:
 
 def _concatenated(network: QuantizedNetwork) -> dict[str, str]:
     """The owners of grids that concatenations bring together: owner -> a name for all of its group."""
-    owner = {INPUT: INPUT}
+    owner = {name: name for name in network.input_quantizers}
     group: dict[str, str] = {}
 
     def root(name: str) -> str:

@@ -6,6 +6,7 @@ Besides PyTorch's modules there are the two that join values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +16,19 @@ from bitwatt.quantization.batch_norm import Norm
 
 INPUT = "input"
 """Name of the value that holds the images. A layer of the model may not be called so."""
+
+Inputs = Tensor | Sequence[Tensor]
+"""Images of a network with one input, or those of each of several, as many of each."""
+
+
+def input_names(count: int) -> tuple[str, ...]:
+    """Names of the values that hold the images of each input: "input", "input#2", ..."""
+    return (INPUT, *(f"{INPUT}#{place}" for place in range(2, count + 1)))
+
+
+def as_inputs(images: Inputs) -> tuple[Tensor, ...]:
+    """The images of each input."""
+    return (images,) if isinstance(images, Tensor) else tuple(images)
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,10 @@ def as_maps(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def run(layers: tuple[CapturedLayer, ...], images: Tensor) -> Tensor:
+def run(layers: tuple[CapturedLayer, ...], images: Inputs) -> Tensor:
     """What the captured layers make of images, in floating point: the value of the last one."""
-    values = {INPUT: as_maps(images)}
+    given = as_inputs(images)
+    values = {name: as_maps(each) for name, each in zip(input_names(len(given)), given, strict=True)}
     for layer in layers:
         value = layer.module(*(values[name] for name in layer.inputs))
         values[layer.path] = value if layer.norm is None else layer.norm(value)

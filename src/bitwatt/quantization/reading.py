@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from bitwatt.quantization.captured import INPUT, Add, CapturedLayer, Concat
+from bitwatt.quantization.captured import INPUT, Add, CapturedLayer, Concat, input_names
 from bitwatt.quantization.functions import FUNCTIONS, METHODS, RESHAPES
 from bitwatt.quantization.modules import KINDS, Refusal, convert, is_finite
 from bitwatt.quantization.tracing import Tracer, first_line
@@ -20,6 +20,8 @@ class GraphReader:
         self.root, self.tracer = root, tracer
         self.layers: dict[str, CapturedLayer] = {}
         self.value_of: dict[fx.Node, str] = {}
+        self.inputs = list(input_names(len(tracer.example)))
+        """Names of those that no placeholder was read for yet."""
         self.offenders: list[str] = []
         self.output = INPUT
         self.result: Tensor | None = None
@@ -30,7 +32,7 @@ class GraphReader:
         """Append what the node is."""
         match node.op:
             case "placeholder":
-                self.value_of[node] = INPUT
+                self.value_of[node] = self.inputs.pop(0)
             case "output":
                 self._read_output(node)
             case "call_module" | "call_function" | "call_method":

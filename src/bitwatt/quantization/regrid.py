@@ -16,7 +16,8 @@ def set_precision(network: QuantizedNetwork, precision: Precision) -> None:
     that was taken at this precision brings them back.
     """
     network.precision, network.layer_precisions = precision, {}
-    network.input_quantizer.format = precision.activations
+    for quantizer in network.input_quantizers.values():
+        quantizer.format = precision.activations
     for node in network.nodes:
         layer = network.layer(node.name)
         if isinstance(

@@ -19,16 +19,16 @@ ROOT = "model"
 """Where the user's model lies in the module that is traced."""
 
 
-class OneInput(nn.Module):
-    """Calls the model with one argument, whatever else it could take."""
+class Called(nn.Module):
+    """Calls the model with the images of each input, whatever else it could take."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor) -> Any:
+    def forward(self, *images: Tensor) -> Any:
         """What the model makes of the images."""
-        return self.model(images)
+        return self.model(*images)
 
 
 class Valued(fx.Proxy):
@@ -97,7 +97,7 @@ class Tracer(fx.Tracer):
     that. failed: why the example could not go through a node. scopes: path of the module a node is in.
     """
 
-    def __init__(self, example: Tensor) -> None:
+    def __init__(self, example: tuple[Tensor, ...]) -> None:
         super().__init__()
         self.example = example
         self.values: dict[fx.Node, Any] = {}
@@ -106,6 +106,11 @@ class Tracer(fx.Tracer):
         self.scopes: dict[fx.Node, str] = {}
         self.running = False
         """True while the example goes through a node: modules then run, and are not traced."""
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        """`Called.forward`, and a placeholder for the images of each input."""
+        names = ("images", *(f"images_{place}" for place in range(2, len(self.example) + 1)))
+        return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in names)]
 
     def proxy(self, node: fx.Node) -> Valued:
         """A proxy with a value."""
@@ -127,7 +132,7 @@ class Tracer(fx.Tracer):
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception as error:  # whatever the user's forward raises on a symbolic value
-            if isinstance(m, OneInput) or self.path_of_module(m) == ROOT:
+            if isinstance(m, Called) or self.path_of_module(m) == ROOT:
                 raise
             self.module_stack.clear()
             self.module_stack.update(stack)
@@ -141,7 +146,7 @@ class Tracer(fx.Tracer):
 
     def _value(self, node: fx.Node, kind: str, target: Any, args: Any, kwargs: Any) -> Any:
         if kind == "placeholder":
-            return self.example
+            return self.example[sum(known.op == "placeholder" for known in self.values)]
         if kind == "output":
             return None
         given, named = (fx.node.map_aggregate(part, _plain) for part in (args, kwargs))
@@ -167,8 +172,10 @@ class Tracer(fx.Tracer):
             self.running = False
 
 
-def trace(model: nn.Module, example: Tensor) -> tuple[fx.Graph, Tracer]:
-    """The graph of `model`, run on `example` as in evaluation; the model is left as it was.
+def trace(model: nn.Module, example: tuple[Tensor, ...]) -> tuple[fx.Graph, Tracer]:
+    """The graph of `model`, run on `example`, a tensor for each input, as in evaluation.
+
+    The model is left as it was.
 
     Raises whatever its forward raises, where it cannot be traced at all.
     """
@@ -178,7 +185,7 @@ def trace(model: nn.Module, example: Tensor) -> tuple[fx.Graph, Tracer]:
         model.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layers that are refused here with a reason
-            return tracer.trace(OneInput(model)), tracer
+            return tracer.trace(Called(model)), tracer
     finally:
         for module, mode in training.items():
             module.training = mode

@@ -14,10 +14,11 @@ Function = Callable[..., Tensor]
 
 
 class DrawnModel(nn.Module):
-    """Steps, each a layer or a function of earlier values; value 0 is the images."""
+    """Steps, each a layer or a function of earlier values; the first values are the images of each input."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = 1) -> None:
         super().__init__()
+        self.inputs = inputs
         self.steps: list[tuple[str | Function, tuple[int, ...]]] = []
 
     def add(self, step: nn.Module | Function, inputs: tuple[int, ...], name: str = "") -> int:
@@ -27,11 +28,11 @@ class DrawnModel(nn.Module):
             self.steps.append((name, inputs))
         else:
             self.steps.append((step, inputs))
-        return len(self.steps)
+        return self.inputs - 1 + len(self.steps)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, *images: Tensor) -> Tensor:
         """The value of the last step."""
-        values = [images]
+        values = list(images)
         for step, inputs in self.steps:
             run = getattr(self, step) if isinstance(step, str) else step
             values.append(run(*(values[index] for index in inputs)))
@@ -41,20 +42,23 @@ class DrawnModel(nn.Module):
         """What `print` shows."""
         return "; ".join(
             f"{at} = {step if isinstance(step, str) else step.__name__}{inputs}"
-            for at, (step, inputs) in enumerate(self.steps, start=1)
+            for at, (step, inputs) in enumerate(self.steps, start=self.inputs)
         )
 
 
 class Drawing:
-    """A model while it is drawn: the value made last, and its shape for one image."""
+    """A model while it is drawn: the value made last, and its shape for one image.
 
-    def __init__(self, random: np.random.Generator, kinds: frozenset[str]) -> None:
+    others: inputs besides the first. They are joined to the network before its body, or in its head.
+    """
+
+    def __init__(self, random: np.random.Generator, kinds: frozenset[str], others: int = 0) -> None:
         self.random, self.kinds = random, kinds
-        self.model = DrawnModel()
+        self.model = DrawnModel(1 + others)
         self.value = 0
         self.convolutions: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
         self.names = 0
-        self.joined = False
+        self.joined = self.flattened = False
         reads = [kind for kind in ("maps", "maps", "sequences", "features") if kind in kinds]
         self.shape: tuple[int, ...]
         match self._pick(reads):
@@ -64,7 +68,10 @@ class Drawing:
                 self.shape = (self._integer(1, 5), self._integer(6, 16))
             case _:
                 self.shape = (self._integer(2, 24),)
-        self.input_shape = self.shape
+        self.input_shapes: list[tuple[int, ...]] = [self.shape, *[()] * others]
+        waiting = range(1, 1 + others)
+        self.early = [place for place in waiting if self._chance(0.4)]
+        self.late = [place for place in waiting if place not in self.early]
 
     def _pick(self, options: Sequence[str]) -> str:
         return options[int(self.random.integers(len(options)))]
@@ -88,6 +95,8 @@ class Drawing:
         blocks += [("max pool", self._max_pool), ("average pool", self._average_pool)]
         blocks += [("pad", self._zero_pad), ("pad", self._zero_pad), ("shared", self.again)]
         usable = [block for kind, block in blocks if not kind or kind in self.kinds]
+        for place in self.early:
+            self._join(place, self.shape)
         if self._chance(0.15):
             self._activation()
         for _ in range(self._integer(1, 3)):
@@ -99,6 +108,8 @@ class Drawing:
         """To features, and one or two fully connected layers."""
         if len(self.shape) > 1:
             self._to_features()
+        for place in self.late:
+            self._join_features(place)
         if self._chance(0.5):
             self.weighted(self._integer(2, 12))
             self._activation()
@@ -107,6 +118,40 @@ class Drawing:
         self.weighted(self._integer(2, 6), bare=True)
         if "softmax" in self.kinds and self._chance(0.15):
             self.put(nn.Softmax(1) if self._chance(0.5) else _log_softmax)
+
+    def _join(self, place: int, shape: tuple[int, ...]) -> None:
+        """An input that is added as it is to the value made last, of that shape, or concatenated to it."""
+        if self._adds():
+            self.input_shapes[place] = shape
+            self.put(_add, place)
+            return
+        self.input_shapes[place] = (self._integer(1, 4), *shape[1:])
+        self.joined = True
+        self.put(_concat, place)
+        self.shape = (shape[0] + self.input_shapes[place][0], *shape[1:])
+
+    def _adds(self) -> bool:
+        """Whether an input is added, not concatenated; to a flattened map nothing else can be."""
+        return "add" in self.kinds and not self.flattened and self._chance(0.4)
+
+    def _join_features(self, place: int) -> None:
+        """An input that is joined as it is, or through layers of its own, maybe from maps."""
+        if self._chance(0.3):
+            self._join(place, self.shape)
+            return
+        first, features, adds = self.value, self.shape[0], self._adds()
+        options = [(self._integer(2, 9),), (self._integer(1, 3), self._integer(2, 5), self._integer(2, 5))]
+        self.value, self.shape = place, options[int(self._chance(0.4) and "maps" in self.kinds)]
+        self.input_shapes[place] = self.shape
+        if len(self.shape) > 1:
+            self.weighted(self._integer(1, 4))
+            self._activation()
+            self._to_features()
+        self.weighted(features if adds else self._integer(2, 6))
+        made, self.value = self.value, first
+        self.put(_add if adds else _concat, made)
+        self.joined |= not adds
+        self.shape = (features,) if adds else (features + self.shape[0],)
 
     def _to_features(self) -> None:
         axes = tuple(range(2, len(self.shape) + 1))
@@ -120,6 +165,7 @@ class Drawing:
         else:
             self.put(_flatten if self._chance(0.5) else nn.Flatten())
             self.shape = (int(np.prod(self.shape)),)
+            self.flattened = True
 
     def _layer(self) -> None:
         self.weighted(self._integer(1, 6))

@@ -29,12 +29,13 @@ from bitwatt.testing.drawn_model import Drawing
 
 KINDS = frozenset(
     {"maps", "sequences", "features", "batch norm", "groups", "dilation", "add", "concat", "pad", "clip"}
-    | {"table", "max pool", "average pool", "shared", "mixed", "softmax"}
+    | {"table", "max pool", "average pool", "shared", "mixed", "softmax", "inputs"}
 )
 """What a network may be made of, besides convolutions, fully connected layers and ReLU.
 
 maps, sequences, features: what it may read. clip: ReLU6. table: LeakyReLU, Hardsigmoid, Hardswish. shared: a
-module that is used twice. mixed: precisions of single layers.
+module that is used twice. mixed: precisions of single layers. inputs: several, where there is "concat"
+too.
 """
 
 NARROW = (
@@ -49,14 +50,19 @@ WIDE = ("fixed16", "pow2", "binary", "fixed16:fixed8", "e4m3:e4m3", "fixed12:fix
 
 @dataclass(frozen=True, eq=False)
 class DrawnNetwork:
-    """A model in evaluation mode, images for it, (count, ...), and what `quantize` is given."""
+    """A model in evaluation mode, images for each input, (count, ...), and what `quantize` is given."""
 
     seed: int
     model: nn.Module
-    images: Tensor
+    inputs: tuple[Tensor, ...]
     precision: str
     granularity: str | None
     layers: dict[str, str]
+
+    @property
+    def images(self) -> Tensor:
+        """Those of the first input."""
+        return self.inputs[0]
 
     @cached_property
     def network(self) -> QuantizedNetwork:
@@ -66,7 +72,7 @@ class DrawnNetwork:
             made = quantize(
                 self.model,
                 self.precision,
-                calibration=self.images,
+                calibration=self.inputs,
                 granularity=self.granularity,
                 layers=self.layers,
             )
@@ -75,7 +81,7 @@ class DrawnNetwork:
     @cached_property
     def program(self) -> Program:
         """What the network is lowered to."""
-        return lower(self.network, self.images[:1], network=f"drawn{self.seed}")
+        return lower(self.network, self.inputs, network=f"drawn{self.seed}")
 
     def __str__(self) -> str:
         of = f", layers {self.layers}" if self.layers else ""
@@ -98,13 +104,19 @@ def draw_network(
     precision = str(random.choice(precisions))
     if parse_precision(precision).activations.bits > EXHAUSTIBLE_BITS:
         allowed -= {"table"}
-    drawing = Drawing(random, allowed)
+    # Drawn from elsewhere, so that a network of one input is the same whether there could be more or not.
+    other = np.random.default_rng([seed, 1])
+    others = int(other.choice([0, 1, 2], p=[0.75, 0.2, 0.05])) if {"inputs", "concat"} <= allowed else 0
+    drawing = Drawing(random, allowed, others)
     drawing.body()
     drawing.head()
     generator = torch.Generator().manual_seed(seed)
     _initialise(drawing.model, generator)
-    shape = drawing.input_shape
-    images = torch.randn(3, *shape, generator=generator) * float(2.0 ** random.integers(-4, 5))
+    first, *shapes = drawing.input_shapes
+    inputs = [torch.randn(3, *first, generator=generator) * float(2.0 ** random.integers(-4, 5))]
+    inputs += [
+        torch.randn(3, *shape, generator=generator) * float(2.0 ** other.integers(-4, 5)) for shape in shapes
+    ]
     layers = {}
     if "mixed" in allowed and precision != "float32" and random.random() < 0.3:
         layers = drawing.mixed(str(parse_precision(precision).activations))
@@ -112,7 +124,7 @@ def draw_network(
     return DrawnNetwork(
         seed,
         drawing.model.eval(),
-        images,
+        tuple(inputs),
         precision,
         None if granularity == "own" else str(granularity),
         layers,

@@ -85,7 +85,7 @@ def check_onnx(drawn: DrawnNetwork, report: ExportReport, levels: Sequence[str] 
     expected, program = check_logits(drawn), drawn.program
     for level in levels:
         try:
-            got = run_onnx(files["program.onnx"], images_of(drawn), level)
+            got = run_onnx(files["program.onnx"], *images_of(drawn), level=level)
         except ConformanceError as error:
             raise ConformanceError(f"{error}. {drawn}\n{explain(program)}") from error
         if program.is_float:
@@ -116,8 +116,8 @@ def check_c(networks: Sequence[DrawnNetwork], report: ExportReport, folder: Path
         report.add("c", drawn.program)
 
 
-def run_onnx(content: bytes, images: NDArray[np.float32], level: str) -> NDArray[np.float64]:
-    """Logits of onnxruntime on one core, at one of its levels of optimisation.
+def run_onnx(content: bytes, *images: NDArray[np.float32], level: str) -> NDArray[np.float64]:
+    """Logits of onnxruntime on one core, at one of its levels of optimisation, for the images of each input.
 
     Raises `ConformanceError` where it does not run the model, and `ImportError` where it is not installed.
     """
@@ -128,16 +128,17 @@ def run_onnx(content: bytes, images: NDArray[np.float32], level: str) -> NDArray
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        made: NDArray[np.float64] = session.run(None, {"images": images})[0].astype(np.float64)
+        given = dict(zip((each.name for each in session.get_inputs()), images, strict=True))
+        made: NDArray[np.float64] = session.run(None, given)[0].astype(np.float64)
     except Exception as error:  # its errors have no other base
         raise ConformanceError(f"onnxruntime fails at {level}: {error}") from error
     return made
 
 
-def images_of(drawn: DrawnNetwork) -> NDArray[np.float32]:
-    """The images as the program has them: a sequence is a map of one row."""
-    images: NDArray[np.float32] = drawn.images.numpy().reshape(-1, *drawn.program.input_shape)
-    return images
+def images_of(drawn: DrawnNetwork) -> list[NDArray[np.float32]]:
+    """The images of each input as the program has them: a sequence is a map of one row."""
+    shapes = drawn.program.input_shapes.values()
+    return [images.numpy().reshape(-1, *shape) for images, shape in zip(drawn.inputs, shapes, strict=True)]
 
 
 def _same(drawn: DrawnNetwork, what: str, got: NDArray[Any], expected: NDArray[Any]) -> None:

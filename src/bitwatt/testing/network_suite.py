@@ -23,11 +23,11 @@ def check_network(drawn: DrawnNetwork) -> Program:
     The module is compared where float32 holds all its sums. Raises `ConformanceError` that names the network
     and what differed.
     """
-    program, images = drawn.program, drawn.images
+    program, inputs = drawn.program, drawn.inputs
     check_logits(drawn)
     kind = reference_float32 if program.is_float else reference
-    plain = dict(kind.trace(program, images.numpy()))
-    for name, value in trace(program, images).items():
+    plain = dict(kind.trace(program, *(images.numpy() for images in inputs)))
+    for name, value in trace(program, *inputs).items():
         _same(drawn, f"value '{name}'", value.numpy(), plain[name], program)
     saved = to_bytes(program)
     require(to_bytes(from_bytes(saved, "memory")) == saved, drawn, "its saved program comes back another one")
@@ -39,24 +39,25 @@ def check_logits(drawn: DrawnNetwork) -> NDArray[np.float64]:
 
     Raises as `check_network` does.
     """
-    program, images = drawn.program, drawn.images
+    program, inputs = drawn.program, drawn.inputs
+    arrays = [images.numpy() for images in inputs]
     if program.is_float:
-        plain = reference_float32.trace(program, images.numpy())
+        plain = reference_float32.trace(program, *arrays)
         expected = plain[program.output].astype(np.float64)
         _nearly(drawn, expected)
     else:
-        expected = reference.logits(program, images.numpy())
-    _same(drawn, "program", program(images).numpy(), expected, program)
+        expected = reference.logits(program, *arrays)
+    _same(drawn, "program", program(*inputs).numpy(), expected, program)
     if module_is_exact(program):
         with torch.no_grad():
-            _same(drawn, "module", drawn.network(images).numpy(), expected, program)
+            _same(drawn, "module", drawn.network(*inputs).numpy(), expected, program)
     return expected
 
 
 def _nearly(drawn: DrawnNetwork, expected: NDArray[np.float64]) -> None:
     """float32: the module adds in another order, and comes near; the tolerance is many roundings' worth."""
     with torch.no_grad():
-        made = drawn.network(drawn.images).numpy().reshape(expected.shape)
+        made = drawn.network(*drawn.inputs).numpy().reshape(expected.shape)
     near = np.allclose(made, expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
     require(near, drawn, "the float32 module is far from the program")
 

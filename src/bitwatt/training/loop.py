@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from bitwatt.errors import BitwattError, RequestError
+from bitwatt.errors import BitwattError, RequestError, UnsupportedError
 from bitwatt.quantization import QuantizedNetwork
 from bitwatt.quantization.convolution import channels_first_where_astray
 from bitwatt.training.batches import Batches, LabelledImages, epoch_seed
@@ -71,10 +72,11 @@ def train(
     Raises:
         RequestError: an unknown device, no cuda, no images, labels that the model has no output for, a state
             of another recipe or model, a method for quantised networks where `model` is none.
-        UnsupportedError: a method that cannot be used on this network.
+        UnsupportedError: a method that cannot be used on this network, a model of several inputs.
         BitwattError: the loss became NaN or infinite.
     """
     target = resolve_device(device)
+    _require_one_input(model)
     batches = Batches(data.train, recipe, target)
     home = next(model.parameters()).device
     was_training = model.training
@@ -96,6 +98,20 @@ def train(
         if teacher is not None:
             teacher.to(teacher_home)
         model.train(was_training)
+
+
+def _require_one_input(model: nn.Module) -> None:
+    """Data sets have images and labels, and nothing for a second input."""
+    try:
+        inspect.signature(model.forward).bind(None)
+        several = isinstance(model, QuantizedNetwork) and len(model.input_quantizers) > 1
+    except TypeError:
+        several = True
+    if several:
+        raise UnsupportedError(
+            f"training gives a model one input, the images; {type(model).__name__} takes several. Train it "
+            "yourself, as any PyTorch module, and quantise it after"
+        )
 
 
 def _check_labels(model: nn.Module, batches: Batches, labels: Tensor) -> None:

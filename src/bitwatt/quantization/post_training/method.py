@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from bitwatt.errors import unknown_name
+from bitwatt.errors import UnsupportedError, unknown_name
 from bitwatt.quantization.calibration import calibrate
 from bitwatt.quantization.exponent_rules import exponent_rule
 from bitwatt.quantization.network import QuantizedNetwork
@@ -49,7 +49,12 @@ def improve(network: QuantizedNetwork, images: Tensor, method: PostTraining | No
 
     images: (count, ...), as the network takes them; a few hundred are enough. method: by default weights are
     rounded together.
+
+    Raises `UnsupportedError` for a network of several inputs.
     """
+    inputs = len(network.input_quantizers)
+    if inputs > 1:
+        raise UnsupportedError(f"post-training methods take networks of one input; this one has {inputs}")
     steps = PostTraining() if method is None else method
     if steps.equalise:
         equalise(network)
