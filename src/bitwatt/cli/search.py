@@ -49,6 +49,16 @@ def search(
     precisions: Annotated[
         Text, typer.Option("--precisions", metavar="LIST", help="To choose from; by default all there are.")
     ] = None,
+    layers: Annotated[
+        Text, typer.Option("--layers", metavar="LIST", help="Of single layers, as in fc1=fixed4:fixed8.")
+    ] = None,
+    layer_precisions: Annotated[
+        bool | None,
+        typer.Option(
+            "--layer-precisions/--no-layer-precisions",
+            help="Also narrow networks layer by layer, for memory.",
+        ),
+    ] = None,
     widths: Annotated[
         Text, typer.Option("--widths", metavar="LIST", help="Factors of the network's width.")
     ] = None,
@@ -88,7 +98,7 @@ def search(
 ) -> None:
     """Find the best network for a budget: precision, width, depth, and the tile it runs on.
 
-    Leaves search.json and study.db in DIR. Stopped or killed, the same command goes on.
+    Leaves search.json, report.html and study.db in DIR. Stopped or killed, the same command goes on.
     """
     changes = {
         "network": network,
@@ -96,6 +106,8 @@ def search(
         "budget": budget,
         "objectives": objectives,
         "precisions": precisions,
+        "layers": layers,
+        "layer_precisions": layer_precisions,
         "widths": widths,
         "depths": depths,
         "neurons": neurons,
@@ -141,7 +153,17 @@ def search(
     _show(folder, json)
 
 
-_OF_THE_SPACE = ("precisions", "widths", "depths", "neurons", "synapses", "rows", "buffers")
+_OF_THE_SPACE = (
+    "precisions",
+    "layers",
+    "layer_precisions",
+    "widths",
+    "depths",
+    "neurons",
+    "synapses",
+    "rows",
+    "buffers",
+)
 _OF_THIS_RUN = ("time_s", "trials", "budget")
 
 
@@ -158,18 +180,22 @@ def _show(folder: Path, as_json: bool) -> None:
     import json
 
     from bitwatt.cli.output import print_json, print_note, print_result
+    from bitwatt.report.search_page import write_search_page
 
     record = json.loads((folder / "search.json").read_text())
     if as_json:
         print_json(record)
     else:
-        print_result(*_tables(record))
+        print_result(*search_tables(record))
     print_note(f"search: {folder / 'search.json'}")
+    print_note(f"report: {write_search_page(record, folder / 'report.html')}")
 
 
-def _tables(record: Mapping[str, Any]) -> list[RenderableType]:
+def search_tables(record: Mapping[str, Any]) -> list[RenderableType]:
+    """What a search found, as tables for the terminal."""
     from bitwatt.cli.output import table
     from bitwatt.report.quantities import percent, si
+    from bitwatt.report.search_facts import precision_text
 
     shown = table(
         "", "network", "precision", ">neurons", ">held out", ">test", ">energy", ">area mm²", ">memory kB"
@@ -178,7 +204,7 @@ def _tables(record: Mapping[str, Any]) -> list[RenderableType]:
         shown.add_row(
             str(place) if place else "",
             one["network"],
-            one["precision"],
+            precision_text(one),
             str(one["tile"]["neurons"]),
             percent(one["validation"]["accuracy"]),
             percent(one["test"]["accuracy"]),

@@ -157,7 +157,7 @@ def check_results(results: Mapping[str, Any], where: str = "results") -> Results
     try:
         checked = Results.model_validate(dict(results))
     except ValidationError as failure:
-        raise DataError(f"{where}: {_explained(failure)}") from None
+        raise DataError(f"{where}: {explained(failure)}") from None
     seen: dict[tuple[object, ...], int] = {}
     for index, point in enumerate(checked.points):
         _check_sums(point, f"{where}: points[{index}] ({point.network}, {point.precision})")
@@ -187,7 +187,8 @@ def _check_sums(point: Point, where: str) -> None:
             raise DataError(f"{where}: {field}_by_component sums to {summed:g}, {field} is {total:g}")
 
 
-def _explained(failure: ValidationError) -> str:
+def explained(failure: ValidationError) -> str:
+    """The first thing that is wrong: the field, what it must be, and what it is."""
     errors = failure.errors()
     first = errors[0]
     place = ""

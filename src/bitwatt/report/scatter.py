@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from markupsafe import Markup
 
 from bitwatt.report.axes import AccuracyAxis, EnergyAxis, accuracy_axis, energy_axis
-from bitwatt.report.facts import Group
 from bitwatt.report.labels import Box, Mark, label_marks
 from bitwatt.report.quantities import percent, points, si
 from bitwatt.report.rows import Row
@@ -18,7 +18,27 @@ _CHARACTER = 8.4
 """Width of a character of a label, generously, so that the places chosen hold in any font."""
 
 
-def accuracy_energy_svg(group: Group, width: float, height: float, name: str) -> Markup:
+class Plotted(Protocol):
+    """Rows to draw: a study's group, or what a search found. front: rows on it, the cheapest first."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of them."""
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        """Those on the front, cheapest first."""
+
+    @property
+    def choice(self) -> Row | None:
+        """The one that is pointed out."""
+
+    @property
+    def reference(self) -> Row | None:
+        """The one that savings are counted against."""
+
+
+def accuracy_energy_svg(group: Plotted, width: float, height: float, name: str) -> Markup:
     """The picture of one group: energy on a log axis, the Pareto front. `name`: its accessible name."""
     rows = [row for row in group.rows if row.energy_j > 0]
     x, y = energy_axis(rows), accuracy_axis(rows or group.rows)
@@ -29,7 +49,7 @@ def accuracy_energy_svg(group: Group, width: float, height: float, name: str) ->
     ).format(w=width, h=height, name=name, body=Markup("").join(body))
 
 
-def tip(row: Row, group: Group) -> str:
+def tip(row: Row, group: Plotted) -> str:
     """What a pointer or the keyboard shows of a point: `label TAB value` lines below the precision's name."""
     interval = f"{percent(row.accuracy.low, 2)} to {percent(row.accuracy.high, 2)}"
     lines = [row.precision, f"accuracy\t{percent(row.accuracy.mean, 2)}", f"95 % interval\t{interval}"]
@@ -80,7 +100,7 @@ def _grid(frame: Box, x: EnergyAxis, y: AccuracyAxis) -> Markup:
     return Markup("").join(parts)
 
 
-def _front(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group) -> Markup:
+def _front(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Plotted) -> Markup:
     # Steps: with this energy to spend, the best accuracy to be had.
     path = ""
     for row in group.front:
@@ -92,7 +112,7 @@ def _front(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group) -> Markup:
     return Markup('<path class="front" d="{}"/>').format(path)
 
 
-def _points(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Group, rows: Sequence[Row]) -> list[Markup]:
+def _points(frame: Box, x: EnergyAxis, y: AccuracyAxis, group: Plotted, rows: Sequence[Row]) -> list[Markup]:
     def level(row: Row, accuracy: float) -> float:
         return _at(frame, x, y, row.energy_j, accuracy)[1]
 

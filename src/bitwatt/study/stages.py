@@ -6,7 +6,7 @@ Nothing here or in what it imports loads torch, so that a worker is there in a m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bitwatt.study.tile_plan import TilePlan
@@ -67,8 +67,8 @@ class PointStage:
 
     method: its name in the plan; empty where the plan compares none. recipe: fields of a
     `bitwatt.training.Recipe`; None where there is nothing to train: float32 is the float
-    stage's own result. training_digest: what the program and its accuracy follow from; digest: that and what
-    the costs follow from.
+    stage's own result. layers: precisions of single layers, by patterns on their paths. training_digest: what
+    the program and its accuracy follow from; digest: that and what the costs follow from.
     """
 
     subject: Subject
@@ -84,11 +84,13 @@ class PointStage:
     training_digest: str
     digest: str
     method: str = ""
+    layers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """How people are told of it."""
-        return f"{named(self.subject.network, self.method)} {self.precision}, seed {self.seed}"
+        own = "".join(f", {pattern} {precision}" for pattern, precision in self.layers.items())
+        return f"{named(self.subject.network, self.method)} {self.precision}{own}, seed {self.seed}"
 
     @property
     def epochs(self) -> int:

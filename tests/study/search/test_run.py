@@ -17,6 +17,7 @@ from bitwatt.costing import cost
 from bitwatt.errors import RequestError
 from bitwatt.hardware import Tile
 from bitwatt.program import evaluate, load
+from bitwatt.program.ops import Conv2d, Linear
 from bitwatt.study.events import EpochDone, Event
 from bitwatt.study.search import NothingFound, SearchPlan, read_search_file, run_search
 from bitwatt.study.search.space import REFERENCE, Design, Space
@@ -140,6 +141,75 @@ def test_a_point_is_made_again_from_its_line(record: dict, tmp_path: Path) -> No
         assert made[name] == point[name]
 
 
+NARROWED = PLAN.model_copy(
+    update={
+        "name": "narrowed",
+        "objectives": ("accuracy", "energy", "memory"),
+        "precisions": ("fixed8",),
+        "widths": (1.0,),
+        "depths": (2,),
+        "budget": {},
+        "neurons": (4,),
+        "trials": 4,
+        "pretraining": {"epochs": 2, "batch_size": 32, "learning_rate": 0.1},
+        "retraining": {"epochs": 1, "batch_size": 32},
+        "slack": 1.0,
+        "pruner": "none",
+        "layer_precisions": True,
+    }
+)
+
+
+def test_layers_are_narrowed_and_each_point_is_made_again_from_its_line(tmp_path: Path) -> None:
+    record = run_search(NARROWED, tmp_path / "first", pool=Inline(), command="bitwatt search")
+    known = optuna.load_study(study_name="narrowed", storage=f"sqlite:///{tmp_path / 'first' / 'study.db'}")
+    asked = [trial.user_attrs["layers"] for trial in known.trials if "layers" in trial.user_attrs]
+    # Of the three layers with weights the last has most: alone, then with the one before it.
+    own = "fixed4:fixed8"
+    assert asked[:2] == [{"6": own}, {"2": own}]
+    assert {"2": own, "6": own} in asked
+    narrowed = [point for point in record["points"] if "layers" in point]
+    assert narrowed
+    for point in narrowed:
+        program = load(tmp_path / "first" / point["program"])
+        formats = {op.name: str(op.weight_format) for op in program.ops if isinstance(op, Conv2d | Linear)}
+        layers = {name: precision.split(":")[0] for name, precision in point["layers"].items()}
+        assert formats == dict.fromkeys(formats, "fixed8") | layers
+        found = cost(program, Tile(point["tile_precision"], **point["tile"]))
+        assert (found.energy_j, dict(found.memory_bytes)) == (point["energy_j"], point["memory_bytes"])
+    # One tile, of the widest operands: all cost the same energy, and only memory differs.
+    assert {point["tile_precision"] for point in narrowed} == {"fixed8"}
+    assert len({point["energy_j"] for point in record["points"]}) == 1
+    again = run_search(NARROWED, tmp_path / "first", pool=Inline(), command="bitwatt search")
+    assert again == record
+
+    point = narrowed[0]
+    words = shlex.split(point["command"].removeprefix("bitwatt search "))
+    assert words.pop() == "--no-layer-precisions"
+    options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    changes = {**options, "layer_precisions": False}
+    values = NARROWED.model_dump(exclude={"budget", *changes}) | changes
+    (made,) = run_search(SearchPlan.of(**values), tmp_path / "second", pool=Inline())["points"]
+    for name in ("program_sha256", "layers", "validation", "test", "energy_j", "memory_bytes", "tile"):
+        assert made[name] == point[name], name
+
+
+def test_what_is_said_of_layers_is_looked_at_first(tmp_path: Path) -> None:
+    for layers, message in (
+        ({"fc9": "fixed4:fixed8"}, "layers: pattern 'fc9' matches no layer; the nearest is"),
+        (
+            {"0": "fixed4"},
+            "technology 'nangate45' has not characterised output_stage/fixed8:fixed8/8192/clip",
+        ),
+    ):
+        with pytest.raises(RequestError, match=message):
+            run_search(PLAN.model_copy(update={"layers": layers, "precisions": ("fixed8",)}), tmp_path)
+    with pytest.raises(RequestError, match="a layer's own precision saves memory alone"):
+        SearchPlan.of(network="lenet", data="mnist-small", layer_precisions=True)
+    with pytest.raises(RequestError, match="layers: give PATTERN=PRECISION, with commas between"):
+        SearchPlan.of(network="lenet", data="mnist-small", layers="fc1")
+
+
 def test_killed_it_goes_on(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(Path(__file__).parent)!r}]; import test_run as t;"
@@ -215,7 +285,8 @@ def test_what_the_network_cannot_do_is_said(tmp_path: Path) -> None:
 
 
 def test_tiles_within_the_budget_are_all_that_there_are() -> None:
-    space = Space(PLAN, look_at(PLAN, None).works)
+    subjects = look_at(PLAN, None)
+    space = Space(PLAN, subjects.works, subjects.program)
     assert len(space.tiles(REFERENCE)) == 2
     for design in space.designs:
         tiles = space.tiles(design)

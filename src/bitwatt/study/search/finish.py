@@ -158,10 +158,11 @@ class _Ending:
         if self._store.value(key) is None:
             self._look_at_test(key, program)
         exact = cost(program, one.on.tile, technology=plan.technology)
-        if (exact.energy_j, exact.area_mm2) != (one.on.costs["energy"], one.on.costs["area"]):
+        found = (exact.energy_j, exact.area_mm2, exact.memory_bytes)
+        if found != (one.on.costs["energy"], one.on.costs["area"], one.on.memory_bytes):
             raise BitwattError(
                 f"{network_name(plan.network, one.design)} at {one.design.precision} costs "
-                f"{exact.energy_j} J, and the sweep said {one.on.costs['energy']} J: a defect of bitwatt"
+                f"{found}, and the sweep said {one.on.costs} and {one.on.memory_bytes}: a defect of bitwatt"
             )
         test = self._store.value(key)
         return {
@@ -171,6 +172,7 @@ class _Ending:
             "precision": one.design.precision,
             "weights": str(precision.weights),
             "activations": str(precision.activations),
+            **_layers_record(one),
             "tile": _tile_record(one.on),
             "validation": {name: one.record[name] for name in ("accuracy", "correct", "count")},
             "test": test,
@@ -205,6 +207,7 @@ class _Ending:
         tile, design = one.on.tile, one.design
         options = {
             "precisions": design.precision,
+            **({"layers": ",".join("=".join(own) for own in design.layers)} if design.layers else {}),
             "widths": f"{design.width:g}",
             **({"depths": design.depth} if design.depth else {}),
             "neurons": tile.neurons,
@@ -212,7 +215,16 @@ class _Ending:
             "rows": tile.rows,
             "buffers": tile.buffers,
         }
-        return self._command + "".join(f" --{name} {shlex.quote(str(v))}" for name, v in options.items())
+        alone = " --no-layer-precisions" if self._plan.layer_precisions else ""
+        line = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in options.items())
+        return f"{self._command}{line}{alone}"
+
+
+def _layers_record(one: Candidate) -> Record:
+    """Layers with precisions of their own, and the tile's, the widest's; nothing without them."""
+    if not one.design.layers:
+        return {}
+    return {"layers": dict(one.design.layers), "tile_precision": str(one.on.tile.precision)}
 
 
 def _tile_record(on: TileCost) -> Record:

@@ -38,6 +38,22 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _layers(value: object) -> object:
+    """`fc1=fixed4:fixed8,conv*=fixed6:fixed8`, as the command line writes it, as a mapping."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for part in value.split(","):
+        pattern, _, precision = (piece.strip() for piece in part.partition("="))
+        if not (pattern and precision):
+            raise RequestError(
+                "layers: give PATTERN=PRECISION, with commas between, as in fc1=fixed4:fixed8; got "
+                f"'{part.strip()}'"
+            )
+        found[pattern] = precision
+    return found
+
+
 def _objectives(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in OBJECTIVES:
@@ -76,14 +92,16 @@ Numbers = Annotated[tuple[Whole, ...], BeforeValidator(_listed), Field(min_lengt
 class SearchPlan(BaseModel):
     """A search for the best network on one set of data.
 
-    network, data: as in a study. objectives: accuracy and one or more costs, of which the first is what "the
-    least" means where only one can be. budget: most of a cost, least of accuracy. precisions: "all" are those
-    that the technology has characterised. widths, depths: of the network; depths where it is a function of
-    the user's with an argument `depth`. neurons, synapses, rows, buffers: of the tile, the preset's where
-    empty. trials: networks to look at. time_s: after which no training is begun (the end of the command, not
-    of what was found). slack: by how much training at a precision may raise a network above its own float
-    accuracy, assumed. loss: how far below the float network's a network's accuracy may lie for it to be worth
-    training. held_out: share of the training images to choose by.
+    network, data: as in a study. objectives: accuracy and one or more costs, of which the first is what
+    "the least" means where only one can be. budget: most of a cost, least of accuracy. precisions: "all"
+    are those that the technology has characterised. layers: precisions of single layers of every network,
+    by patterns on their paths. layer_precisions: whether networks are narrowed layer by layer. widths,
+    depths: of the network; depths where it is a function of the user's with an argument `depth`. neurons,
+    synapses, rows, buffers: of the tile, the preset's where empty. trials: networks to look at. time_s:
+    after which no training is begun (the end of the command, not of what was found). slack: by how much
+    training at a precision may raise a network above its own float accuracy, assumed. loss: how far below
+    the float network's a network's accuracy may lie for it to be worth training. held_out: share of the
+    training images to choose by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +112,8 @@ class SearchPlan(BaseModel):
     objectives: Annotated[Names, AfterValidator(_objectives)] = (ACCURACY, "energy", "area")
     budget: Annotated[Mapping[str, float], BeforeValidator(_budget)] = Field(default_factory=dict)
     precisions: Names = ("all",)
+    layers: Annotated[Mapping[str, str], BeforeValidator(_layers)] = Field(default_factory=dict)
+    layer_precisions: bool = False
     widths: Widths = (0.25, 0.5, 0.75, 1.0, 1.5)
     depths: Annotated[tuple[Depth, ...], BeforeValidator(_listed)] = ()
     neurons: Numbers = (8, 16, 32)
@@ -134,6 +154,17 @@ class SearchPlan(BaseModel):
         for precision in self.precisions:
             if precision != "all":
                 self.recipe(parse_precision(precision))
+        for precision in self.layers.values():
+            parse_precision(precision)
+        if self.layer_precisions and "memory" not in self.objectives:
+            raise RequestError(
+                "layer_precisions: a layer's own precision saves memory alone, the tile being the widest "
+                f"layer's; name it among the objectives: {','.join((*self.objectives, 'memory'))}"
+            )
+        if self.layer_precisions and self.layers:
+            raise RequestError(
+                "layer_precisions finds the layers to narrow, and layers says which they are: give one"
+            )
         self.float_recipe()
         return self
 
@@ -174,8 +205,9 @@ class SearchPlan(BaseModel):
         return _changed(retraining_recipe(self.network, precision), self.retraining, self.seed)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values."""
-        return self.model_dump(mode="json")
+        """The plan as JSON values; of layers only where something is said of them."""
+        unsaid = {name for name in ("layers", "layer_precisions") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=unsaid)
 
 
 def _changed(default: Recipe, changes: Mapping[str, Any], seed: int) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from bitwatt.study.pool import Pool, Workers
 from bitwatt.study.run import Interrupted, available_cores, make_writable
 from bitwatt.study.search.finish import finish
 from bitwatt.study.search.front import excesses
+from bitwatt.study.search.narrowing import narrower
 from bitwatt.study.search.plan import SearchPlan
 from bitwatt.study.search.pruning import Rival
 from bitwatt.study.search.quantities import ACCURACY
 from bitwatt.study.search.space import REFERENCE, Design, Shape, Space, shapes_of
-from bitwatt.study.search.store import SearchStore, design_of
+from bitwatt.study.search.store import SearchStore
 from bitwatt.study.search.subjects import Subjects, look_at
 from bitwatt.study.search.training import TRAINED, Trial, do_trial
 from bitwatt.study.stages import FloatStage, Stage
@@ -46,7 +48,10 @@ class Searching:
         self._subjects, self._space, self._store, self._tell = subjects, space, store, tell
         self._workers = workers
         self._until = until
-        self._keys = {design: subjects.point_stage(design).digest for design in space.designs}
+        self._keys = {
+            design: subjects.point_stage(design).digest
+            for design in (*space.designs, *filter(space.add, store.narrowed()))
+        }
         self._open: dict[Design, int] = {}  # asked for, not told yet: the trial's number
         self._running: dict[str, Design | Shape] = {}  # by the stage's digest
         self._seconds: dict[str, float] = {}  # of an epoch, by network
@@ -56,6 +61,8 @@ class Searching:
             if kept is not None:
                 self.results[design] = kept["record"]
         self._propose()
+        for design in tuple(self.results):
+            self._narrow(design)
 
     @property
     def reference_accuracy(self) -> float:
@@ -78,14 +85,33 @@ class Searching:
         Cheap ones first, since they are the rivals of the dear ones.
         """
         is_new = not self._store.trials()
-        for parameters in self._store.take_over():
-            self._store.propose(parameters)
+        for design in self._store.take_over():
+            self._store.propose(design)
         if is_new:
             shape = REFERENCE.shape if REFERENCE.shape in shapes_of(self.plan) else shapes_of(self.plan)[0]
             first = self.plan.costs[0]
             designs = [design for design in self._space.designs if design.shape == shape]
             for design in sorted(designs, key=lambda one: self._space.costs(one)[first]):
-                self._store.propose(self._parameters(design))
+                self._store.propose(design)
+
+    def _narrow(self, design: Design) -> None:
+        """Propose a trained network again with layers narrowed, unless a better one costs no more."""
+        record = self.results[design]
+        if not self.plan.layer_precisions or record["status"] != TRAINED:
+            return
+        rivals = self._rivals(design)
+        if any(rival.accuracy > record["accuracy"] for rival in rivals):
+            return
+        uniform = self.results.get(replace(design, layers=()))
+        if uniform is not None and record["accuracy"] < uniform["accuracy"] - self.plan.slack:
+            return  # this layer, or the one before, is sensitive
+        found = narrower(design, self._subjects.works[design.shape], self._space.weights)
+        new = [one for one in found if one not in self._keys and self._space.add(one)]
+        for one in new:
+            self._keys[one] = self._subjects.point_stage(one).digest
+            self._store.propose(one)
+        if new:
+            self._store.keep_narrowed([one for one in self._keys if one.layers])
 
     def _next_task(self) -> Task | None:
         if time.monotonic() > self._until:
@@ -164,7 +190,7 @@ class Searching:
             return False
         for _ in range(REPEATS):
             trial = self._store.ask(self._distributions())
-            design = design_of(trial.params)
+            design = self._store.design(trial)
             if design in self._open or design in self.failures or design not in self._keys:
                 self._store.fail(trial.number, "over the budget, or being tried")
             elif design in self.results:
@@ -176,7 +202,7 @@ class Searching:
         unseen = [design for design in self._keys if design not in known]
         if not unseen:
             return False
-        self._store.propose(self._parameters(self._random.choice(unseen)))
+        self._store.propose(self._random.choice(unseen))
         return self._ask()
 
     def _distributions(self) -> dict[str, Any]:
@@ -189,10 +215,6 @@ class Searching:
         if self.plan.depths:
             choices["depth"] = self.plan.depths
         return {name: CategoricalDistribution(values) for name, values in choices.items()}
-
-    def _parameters(self, design: Design) -> dict[str, Any]:
-        depth = {"depth": design.depth} if self.plan.depths else {}
-        return {"width": design.width, "precision": design.precision, **depth}
 
     def _handle(self, stage: Stage, message: Message) -> None:
         match message:
@@ -225,6 +247,7 @@ class Searching:
         Slots(self._store.artifacts, stage.training_digest).clear()
         self.results[design] = outcome.record
         self._tell_result(design, self._open.pop(design))
+        self._narrow(design)
         energy = self._space.costs(design)["energy"]
         status = outcome.record["status"]
         label = stage.label if status == TRAINED else f"{stage.label} ({status})"
@@ -273,7 +296,7 @@ def run_search(
     make_writable(folder)
     with folder_lock(folder, lambda text: tell(Notice(text))):
         subjects = look_at(plan, data_dir)
-        space = Space(plan, subjects.works)
+        space = Space(plan, subjects.works, subjects.program)
         for reason, points in space.refused.items():
             tell(Notice(f"{points} points of the space are left out: {reason}"))
         store = SearchStore(folder, plan, subjects.data.sha256, storage)

@@ -10,6 +10,7 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _HEADER = "bitwatt-search"
+_LAYERS, _NARROWED = "layers", "narrowed"
 
 
 class SearchStore:
@@ -51,8 +53,10 @@ class SearchStore:
             "version": bitwatt.__version__,
             "data_sha256": data_digest,
             "objectives": list(plan.objectives),
-            "space": {name: list(getattr(plan, name)) for name in ("precisions", "widths", "depths")},
+            "space": {name: list(getattr(plan, name)) for name in ("precisions", "widths", "depths")}
+            | ({"layers": dict(plan.layers)} if plan.layers else {}),
         }
+        self._layers = dict(plan.layers)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         with storage_errors(url):
@@ -119,10 +123,37 @@ class SearchStore:
         with storage_errors(self._url):
             return self.study.ask(dict(distributions))
 
-    def propose(self, parameters: Mapping[str, Any]) -> None:
-        """Have these parameters asked for next."""
+    def propose(self, design: Design) -> None:
+        """Have this design asked for next.
+
+        The layers that have precisions of their own are no parameter of the sampler's: it could not list them
+        beforehand.
+        """
+        parameters = {"width": design.width, "precision": design.precision}
+        if design.depth:
+            parameters["depth"] = design.depth
+        own = {_LAYERS: dict(design.layers)} if dict(design.layers) != self._layers else None
         with storage_errors(self._url):
-            self.study.enqueue_trial(dict(parameters))
+            self.study.enqueue_trial(parameters, user_attrs=own)
+
+    def design(self, trial: Trial | FrozenTrial) -> Design:
+        """The design that a trial means."""
+        parameters = trial.params
+        layers = trial.user_attrs.get(_LAYERS, self._layers)
+        return Design(
+            parameters["width"], parameters.get("depth", 0), parameters["precision"], tuple(layers.items())
+        )
+
+    def narrowed(self) -> list[Design]:
+        """The designs that were ever derived from others, layer by layer, in order."""
+        return [
+            Design(width, depth, precision, tuple((pattern, own) for pattern, own in layers))
+            for width, depth, precision, layers in self.value(_NARROWED) or ()
+        ]
+
+    def keep_narrowed(self, designs: Sequence[Design]) -> None:
+        """Keep which designs were derived."""
+        self.keep_value(_NARROWED, [astuple(design) for design in designs])
 
     def tell(
         self, number: int, values: Sequence[float], excess: Mapping[str, float], **attributes: Any
@@ -146,19 +177,14 @@ class SearchStore:
             Trial(self.study, self.trials()[number]._trial_id).set_user_attr("failure", reason)
             self.study.tell(number, state=TrialState.FAIL)
 
-    def take_over(self) -> list[Mapping[str, Any]]:
-        """Close the trials that a killed run left open; their parameters, to be asked for again."""
+    def take_over(self) -> list[Design]:
+        """Close the trials that a killed run left open; their designs, to be asked for again."""
         from optuna.trial import TrialState
 
         left = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
         for trial in left:
             self.fail(trial.number, "stopped in the middle; tried again")
-        return [trial.params for trial in left if trial.params]
-
-
-def design_of(parameters: Mapping[str, Any]) -> Design:
-    """The design that a trial's parameters mean."""
-    return Design(parameters["width"], parameters.get("depth", 0), parameters["precision"])
+        return [self.design(trial) for trial in left if trial.params]
 
 
 def _sampler(plan: SearchPlan, trials: int) -> BaseSampler:

@@ -19,6 +19,7 @@ from bitwatt.study.tile_plan import TilePlan
 
 if TYPE_CHECKING:
     from bitwatt.datasets import Data
+    from bitwatt.program import Program
 
 _SHAPES_OF = "fixed8"
 """A program's passes have the same shapes at every precision; those of this one stand for all."""
@@ -46,7 +47,8 @@ class Subjects:
         plan, shape = self.plan, design.shape
         recipe = plan.recipe(parse_precision(design.precision))
         start, teacher = self.float_stage(shape).digest, self.float_stage(REFERENCE.shape).digest
-        digest = digest_of("search", start, teacher, design.precision, recipe.decisive())
+        own = [design.layers] if design.layers else []
+        digest = digest_of("search", start, teacher, design.precision, recipe.decisive(), *own)
         return PointStage(
             subject=self.subjects[shape],
             precision=design.precision,
@@ -60,7 +62,18 @@ class Subjects:
             technology=plan.technology,
             training_digest=digest,
             digest=digest,
+            layers=dict(design.layers),
         )
+
+    def program(self, design: Design) -> Program:
+        """A design's program without any training: its formats and shapes are what they will be."""
+        from bitwatt.program import lower
+        from bitwatt.quantization import quantize
+
+        example = self.data.train.images[:1]
+        network = build_network(self.subjects[design.shape].network, self.plan.seed)
+        layers = dict(design.layers)
+        return lower(quantize(network, design.precision, calibration=example, layers=layers).eval(), example)
 
 
 def look_at(plan: SearchPlan, data_dir: Path | None) -> Subjects:

@@ -76,7 +76,7 @@ def _try(task: Trial, stage: PointStage, report: Report) -> Outcome:
     torch.set_num_threads(stage.threads)
     data = stage_data(stage)
     start = float_network(stage.subject.network, stage.seed, stored(task.artifacts, task.float_weights))
-    quantised = quantize(start, stage.precision, calibration=data.calibration)
+    quantised = quantize(start, stage.precision, calibration=data.calibration, layers=stage.layers)
     untrained = evaluate(quantised, data.test).accuracy
     record: dict[str, Any] = {"untrained_accuracy": untrained, "curve": {}, "epochs": 0}
     # What it may come to: nobody knows before, but its own float network rarely lies far below.
