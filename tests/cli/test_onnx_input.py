@@ -145,6 +145,28 @@ def test_a_cost_follows_from_shapes(lenet, images, tmp_path, capfd):
     )
 
 
+def test_the_cost_of_a_model_of_several_inputs(tmp_path, capfd):
+    """Their shapes are said one after the other."""
+    nodes = [
+        onnx.helper.make_node("Concat", ["x", "z"], ["a"], axis=1),
+        onnx.helper.make_node("MatMul", ["a", "w"], ["y"]),
+    ]
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["count", f"{name}s"])
+        for name in ("x", "z")
+    ]
+    output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["count", 4])
+    weights = onnx.numpy_helper.from_array(np.ones((5, 4), np.float32), "w")
+    path = tmp_path / "two.onnx"
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", inputs, [output], [weights])), path)
+    assert run(["cost", str(path), "--precision", "fixed8", "--input-shape", "3,2", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["memory_bytes"]["activations_peak"] == 5 + 4
+    assert run(["cost", str(path), "--precision", "fixed8", "--input-shape", "3"]) == 2
+    assert capfd.readouterr().err == (
+        f"bitwatt: '{path}' takes images of 2 inputs, 'x', 'z', and got shapes for 1\n"
+    )
+
+
 def test_cost_refuses(lenet, tmp_path, capfd):
     assert run(["cost", str(lenet)]) == 2
     assert capfd.readouterr().err == (
@@ -161,9 +183,10 @@ def test_cost_refuses(lenet, tmp_path, capfd):
 
 
 def test_shapes():
-    assert parse_shape("3x32x32") == (3, 32, 32)
+    assert parse_shape("3x32x32") == ((3, 32, 32),)
+    assert parse_shape("3x32x32,7") == ((3, 32, 32), (7,))
     assert parse_shape(None) is None
-    for text in ("3,32", "0x3", "x3", "3x", "", "-1"):
+    for text in ("3,,32", "0x3", "x3", "3x", "", "-1"):
         with pytest.raises(RequestError) as error:
             parse_shape(text)
         assert str(error.value) == f"--input-shape must be like 3x32x32, channels first; got '{text}'"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -13,6 +14,8 @@ from torch import nn
 from bitwatt import networks
 from bitwatt.errors import RequestError, UnsupportedError
 from bitwatt.onnx_import import read_onnx
+from bitwatt.program import lower
+from bitwatt.quantization import quantize
 
 MODELS = Path(__file__).parent / "models"
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -209,14 +212,71 @@ def test_shapes_that_the_graph_computes(saved, assert_same):
     assert_same(read_onnx(path), path)
 
 
-def test_several_inputs_are_refused(saved):
-    path = saved([("Add", ["x", "z"], ["y"], {})], (3,))
-    model = onnx.load(path)
-    model.graph.input.append(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, ["N", 3]))
-    onnx.save(model, path)
-    with pytest.raises(UnsupportedError) as error:
+class Two(nn.Module):
+    """Reads images and facts about them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.facts = nn.Conv2d(3, 4, 3), nn.Linear(7, 6)
+        self.last = nn.Linear(10, 3)
+
+    def forward(self, images, facts):
+        seen = torch.relu(self.stem(images)).mean((2, 3))
+        return self.last(torch.cat([seen, torch.relu(self.facts(facts))], dim=1))
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A file of two inputs from torch's exporter, and images for it."""
+    inputs = torch.randn(4, 3, 6, 6), 8 * torch.randn(4, 7)
+    torch.manual_seed(0)
+    path, axes = tmp_path / "two.onnx", {0: "count"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's older exporter says that it is old
+        torch.onnx.export(
+            Two().eval(), inputs, path, dynamo=False, input_names=["images", "facts"],
+            dynamic_axes={"images": {0: "count", 2: "height", 3: "width"}, "facts": axes},
+        )  # fmt: skip
+    return path, inputs
+
+
+def test_several_inputs(two):
+    """In the file's order; and the program is the one of the module that torch exported."""
+    path, inputs = two
+    read = read_onnx(path, input_shape=((3, 6, 6), (7,)))
+    assert read.input_shapes == {"images": (3, 6, 6), "facts": (7,)}
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    fed = {"images": inputs[0].numpy(), "facts": inputs[1].numpy()}
+    with torch.no_grad():
+        found = read.module(*inputs).numpy()
+    assert np.allclose(found, session.run(None, fed)[0], rtol=0, atol=1e-5)
+    torch.manual_seed(0)  # as before the one that was exported was made
+    made, expected = (
+        lower(quantize(module, "fixed8", calibration=inputs).eval(), inputs)(*inputs)
+        for module in (read.module, Two())
+    )
+    assert torch.equal(made, expected)
+
+
+def test_shapes_of_several_inputs(two):
+    path, _ = two
+    with pytest.raises(RequestError) as error:
         read_onnx(path)
-    assert str(error.value) == f"'{path}' must take one input, the images; it takes 'x', 'z'"
+    assert str(error.value).startswith(f"'{path}' leaves its images' size open, 3x?x? channels first; say")
+    with pytest.raises(RequestError) as error:
+        read_onnx(path, input_shape=(3, 6, 6))
+    assert str(error.value) == f"'{path}' takes images of 2 inputs, 'images', 'facts', and got shapes for 1"
+    with pytest.raises(RequestError) as error:
+        read_onnx(path, input_shape=((3, 6, 6), (8,)))
+    assert str(error.value) == f"'{path}' takes images of 7, channels first, for 'facts'; got 8"
+
+
+def test_an_input_that_is_not_read_is_left_out(saved):
+    path = saved([("Relu", ["x"], ["y"], {})], (3,))
+    model = onnx.load(path)
+    model.graph.input.insert(0, onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, ["N", 3]))
+    onnx.save(model, path)
+    assert read_onnx(path).input_shapes == {"x": (3,)}
 
 
 def test_an_answer_without_images(saved):

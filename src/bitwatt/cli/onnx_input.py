@@ -27,7 +27,7 @@ InputShape = Annotated[
     typer.Option(
         "--input-shape",
         metavar="CxHxW",
-        help="Of an ONNX file that leaves it open: one image, as in 3x32x32.",
+        help="Of an ONNX file that leaves it open: one image, as in 3x32x32; of each input, as in 3x32x32,7.",
     ),
 ]
 
@@ -37,13 +37,14 @@ def is_onnx(path: Path) -> bool:
     return path.suffix.lower() == SUFFIX
 
 
-def parse_shape(text: str | None) -> tuple[int, ...] | None:
-    """`3x32x32` as numbers. Raises `RequestError`."""
+def parse_shape(text: str | None) -> tuple[tuple[int, ...], ...] | None:
+    """`3x32x32` as numbers, one shape for each input. Raises `RequestError`."""
     if text is None:
         return None
-    if not re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", text):
+    shapes = text.split(",")
+    if not all(re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", shape) for shape in shapes):
         raise RequestError(f"--input-shape must be like 3x32x32, channels first; got '{text}'")
-    return tuple(map(int, text.split("x")))
+    return tuple(tuple(map(int, shape.split("x"))) for shape in shapes)
 
 
 def program_of_shapes(path: Path, precision: str, input_shape: str | None, output: str | None) -> Program:
@@ -62,11 +63,14 @@ def program_of_shapes(path: Path, precision: str, input_shape: str | None, outpu
         print_note(
             f"the weights of {len(read.drawn)} layers are not in '{path}'; costs follow from shapes alone"
         )
-    noise = torch.randn(1, *read.input_shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    noise = [torch.randn(1, *shape, generator=generator) for shape in read.input_shapes.values()]
     return lower(quantised(read.module, precision, noise), example=noise, network=path.stem)
 
 
-def quantised(module: nn.Module, precision: str | Precision, images: Tensor) -> QuantizedNetwork:
+def quantised(
+    module: nn.Module, precision: str | Precision, images: Tensor | list[Tensor]
+) -> QuantizedNetwork:
     """As `bitwatt.quantize`; what it did that a user should know is said on stderr."""
     import warnings
 

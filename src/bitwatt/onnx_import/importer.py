@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ from bitwatt.onnx_import.values import Constant, Integers, Value
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
+Shape = tuple[int, ...]
+
 QUANTISED = re.compile(r"(Dynamic)?Quantize\w+|Dequantize\w+|QLinear\w+|\w+Integer|QGemm|(Bipolar|Int)?Quant")
 
 
@@ -30,22 +32,29 @@ class OnnxModel:
     """A model out of an ONNX file.
 
     Attributes:
-        module: takes images (count, *input_shape), float32, channels first, and gives what the model gives.
-        input_shape: of one image.
+        module: takes images (count, *shape), float32, channels first, for each input, and gives what the
+            model gives.
+        input_shapes: of one image of each input, by its name in the file, in the order of the module's
+            arguments.
         drawn: layers whose weights are not in the file (nor asked for) and were drawn; shapes and costs are
             the model's own, its answers are not.
     """
 
     module: fx.GraphModule
-    input_shape: tuple[int, ...]
+    input_shapes: dict[str, Shape]
     drawn: tuple[str, ...]
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of one image of the first input, which most often is the only one."""
+        return next(iter(self.input_shapes.values()))
 
 
 def read_onnx(
     path: Path | str,
     *,
     weights: bool = True,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: Shape | Sequence[Shape] | None = None,
     output: str | None = None,
 ) -> OnnxModel:
     """The model in the file, as a module that `bitwatt.quantize` takes.
@@ -58,7 +67,8 @@ def read_onnx(
         path: the `.onnx` file; external data must lie in its folder.
         weights: False where shapes are enough: external data is not opened, and weights that are not in the
             file are drawn (`OnnxModel.drawn`).
-        input_shape: of one image, channels first, where the file leaves lengths open.
+        input_shape: of one image, channels first, where the file leaves lengths open; of a model of several
+            inputs one shape for each, in the file's order.
         output: the name of the output to read, where the model gives several.
 
     Raises:
@@ -84,8 +94,12 @@ def read_onnx(
             building.names[tensor.name] = absent(tuple(tensor.dims), np.dtype(np.float32))
         else:
             building.names[tensor.name] = Constant(read_tensor(tensor, path.parent))
-    source = _only_input(path, graph, building)
-    shape = _input(path, source, nodes, building, input_shape)
+    sources = _inputs(path, graph, nodes, building)
+    wanted_shapes = _wanted(path, sources, input_shape)
+    shapes = {
+        source.name: _input(path, source, nodes, building, shape, place)
+        for place, (source, shape) in enumerate(zip(sources, wanted_shapes, strict=True), start=1)
+    }
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
     offenders = [reason for node in nodes for reason in _add(node, building, opset)]
     if graph.sparse_initializer:
@@ -100,7 +114,7 @@ def read_onnx(
     module = fx.GraphModule(building.modules, building.graph, class_name="OnnxModel")
     module.graph.eliminate_dead_code()
     fold_affine(module)
-    return OnnxModel(module.eval(), shape, tuple(building.drawing.names))
+    return OnnxModel(module.eval(), shapes, tuple(building.drawing.names))
 
 
 def _refuse_quantised(path: Path, model: ModelProto) -> None:
@@ -136,13 +150,32 @@ def _needed(graph: GraphProto, output: str) -> list[NodeProto]:
     return kept[::-1]
 
 
-def _only_input(path: Path, graph: GraphProto, building: Building) -> ValueInfoProto:
+def _inputs(
+    path: Path, graph: GraphProto, nodes: Iterable[NodeProto], building: Building
+) -> list[ValueInfoProto]:
+    """What is no weight; of several, those that the output depends on."""
     given = [value for value in graph.input if value.name not in building.names]
-    if len(given) != 1:
-        names = ", ".join(f"'{value.name}'" for value in given) or "none"
-        raise UnsupportedError(f"'{path}' must take one input, the images; it takes {names}")
-    only: ValueInfoProto = given[0]
-    return only
+    read = {name for node in nodes for name in node.input}
+    found = [value for value in given if value.name in read] if len(given) > 1 else given
+    if not found:
+        raise UnsupportedError(f"'{path}' must take images, and has no input that its output depends on")
+    return found
+
+
+def _wanted(
+    path: Path, sources: list[ValueInfoProto], shapes: Shape | Sequence[Shape] | None
+) -> Sequence[Shape | None]:
+    """The shape that is asked for of each input."""
+    if shapes is None:
+        return [None] * len(sources)
+    several = [shape for shape in shapes if isinstance(shape, tuple)]
+    found = several or [tuple(length for length in shapes if isinstance(length, int))]
+    if len(found) != len(sources):
+        names = ", ".join(f"'{source.name}'" for source in sources)
+        raise RequestError(
+            f"'{path}' takes images of {len(sources)} inputs, {names}, and got shapes for {len(found)}"
+        )
+    return found
 
 
 def _input(
@@ -150,9 +183,10 @@ def _input(
     source: ValueInfoProto,
     nodes: list[NodeProto],
     building: Building,
-    wanted: tuple[int, ...] | None,
-) -> tuple[int, ...]:
-    """Place the images in the graph; their shape, channels first."""
+    wanted: Shape | None,
+    place: int,
+) -> Shape:
+    """Put the images of an input into the graph; their shape, channels first. place: 1 for the first."""
     lengths = [entry.dim_value or None for entry in source.type.tensor_type.shape.dim]
     if len(lengths) < 2:
         raise UnsupportedError(
@@ -166,17 +200,23 @@ def _input(
         len(wanted) != len(first) or any(a not in (None, b) for a, b in zip(first, wanted, strict=True))
     ):
         raise RequestError(
-            f"'{path}' takes images of {shown}, channels first; got {'x'.join(map(str, wanted))}"
+            f"'{path}' takes images of {shown}, channels first{_of(source, place)}; "
+            f"got {'x'.join(map(str, wanted))}"
         )
     shape = wanted if wanted is not None else tuple(length or 0 for length in first)
     if min(shape) < 1:
         raise RequestError(
-            f"'{path}' leaves its images' size open, {shown} channels first; "
+            f"'{path}' leaves its images' size open, {shown} channels first{_of(source, place)}; "
             "say it, as in --input-shape 3x32x32"
         )
-    node = building.graph.placeholder("images")
+    node = building.graph.placeholder("images" if place == 1 else f"images_{place}")
     building.names[source.name] = Value(node, (lengths[0] or 1, *shape), axes)
     return shape
+
+
+def _of(source: ValueInfoProto, place: int) -> str:
+    """Which of several inputs is meant; the first needs no name."""
+    return "" if place == 1 else f", for '{source.name}'"
 
 
 def _channels_last(name: str, lengths: list[int | None], nodes: Iterable[NodeProto]) -> bool:
