@@ -17,6 +17,8 @@ from bitwatt.export import build
 from bitwatt.export.c_program import c_program
 from bitwatt.export.c_size import c_size
 from bitwatt.program import Program, reference, reference_float32
+from bitwatt.testing.drawn_networks import draw_network
+from bitwatt.testing.export_suite import images_of
 from bitwatt.testing.graph_programs import graph_programs
 from bitwatt.testing.program_suite import float_programs, images_for, integer_programs
 
@@ -105,6 +107,20 @@ def test_size(program):
         size = c_size(made)
         if size.code is not None:
             assert made.constant_bytes < size.code < made.constant_bytes + 8192
+
+
+def test_main_of_several_inputs(tmp_path):
+    """It reads the images of one call one after the other."""
+    drawn = next(
+        drawn
+        for drawn in (draw_network(seed, precisions=["fixed8"]) for seed in range(60))
+        if drawn.inputs[1:]
+    )
+    made, (first, *others) = drawn.program, images_of(drawn)
+    together = np.concatenate([each.reshape(len(first), -1) for each in (first, *others)], axis=1)
+    found = outputs(made, together, tmp_path)
+    plain = reference.trace(made, first, *others)[made.output].reshape(len(first), -1)
+    np.testing.assert_array_equal(found, plain.astype(np.int64))
 
 
 def test_names_of_any_kind(program, images, tmp_path):

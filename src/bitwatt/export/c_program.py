@@ -208,7 +208,7 @@ def _main(program: Program, name: str) -> str:
     images, sizes = _numbered("image", inputs), _numbered(f"{upper}_INPUTS", inputs)
     pairs = list(zip(images, sizes, strict=True))
     held = "\n    ".join(f"static float {image}[{size}];" for image, size in pairs)
-    taken = " && ".join(f"fread({i}, sizeof {i}[0], {n}, stdin) == {n}" for i, n in pairs)
+    taken = "\n           && ".join(f"fread({i}, sizeof {i}[0], {n}, stdin) == {n}" for i, n in pairs)
     counted = " and ".join(sizes)
     shown = '"%a%c", (double)output[i]' if program.is_float else '"%" PRId64 "%c", (int64_t)output[i]'
     return f"""\
