@@ -102,16 +102,23 @@ def train(
 
 def _require_one_input(model: nn.Module) -> None:
     """Data sets have images and labels, and nothing for a second input."""
-    try:
-        inspect.signature(model.forward).bind(None)
-        several = isinstance(model, QuantizedNetwork) and len(model.input_quantizers) > 1
-    except TypeError:
-        several = True
-    if several:
+    if _takes_several_inputs(model):
         raise UnsupportedError(
             f"training gives a model one input, the images; {type(model).__name__} takes several. Train it "
             "yourself, as any PyTorch module, and quantise it after"
         )
+
+
+def _takes_several_inputs(model: nn.Module) -> bool:
+    if isinstance(model, QuantizedNetwork):
+        return len(model.input_quantizers) > 1
+    try:
+        inspect.signature(model.forward).bind(None)
+    except TypeError:
+        return True
+    except ValueError:  # a traced module has no signature
+        return False
+    return False
 
 
 def _check_labels(model: nn.Module, batches: Batches, labels: Tensor) -> None:
