@@ -49,10 +49,11 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "averaging": (0, 0.999999, False),
 }
 
-SWITCHES = ("refit_scales", "refit_activations", "learn_scales")
+SWITCHES = ("refit_scales", "refit_activations", "learn_scales", "rate_scaling")
 
 QUANTISED_ONLY = (
-    "start", "refit_activations", "narrowing", "learn_scales", "weight_map", "rounding", "gradient_bits"
+    "start", "refit_activations", "narrowing", "learn_scales", "weight_map", "rounding", "gradient_bits",
+    "rate_scaling",
 )  # fmt: skip
 """Fields that choose a method for quantised networks; `refit_scales`, too, but a float network ignores it."""
 
@@ -106,6 +107,7 @@ class Recipe:
         scale_rate: highest rate of those logarithms; it follows `schedule`.
         gradient_bits: round the gradients of layers' sums to so many bits; 0 leaves them.
         gradient_rounding: how.
+        rate_scaling: a layer's rate is `learning_rate` times the mean square of its first weights; SGD only.
 
     For any network:
         averaging: decay of the moving average of all weights that replaces them in the end; 0 for none.
@@ -143,6 +145,7 @@ class Recipe:
     gradient_bits: int = 0
     gradient_rounding: Rounding = "stochastic"
     averaging: float = 0.0
+    rate_scaling: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -167,6 +170,10 @@ class Recipe:
                 raise RequestError(f"Recipe.narrowing: {error}") from None
         if self.gradient_bits == 1:
             raise RequestError("Recipe.gradient_bits must be 0, or 2 or more: a sign bit and one beside it")
+        if self.rate_scaling and self.optimizer != "sgd":
+            raise RequestError(
+                f"Recipe.rate_scaling scales gradients, which '{self.optimizer}' undoes; use optimizer 'sgd'"
+            )
         decisive = self.decisive()
         for one, other, why in EXCLUSIVE:
             if one in decisive and other in decisive:

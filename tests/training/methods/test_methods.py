@@ -24,6 +24,7 @@ METHODS: dict[str, dict[str, object]] = {
     "8-bit gradients": {"gradient_bits": 8},
     "8-bit gradients, to nearest": {"gradient_bits": 8, "gradient_rounding": "nearest"},
     "averaged": {"averaging": 0.9},
+    "scaled rates": {"rate_scaling": True, "learning_rate": 1.5},
     "many at once": {
         "start": "scratch", "narrowing": "fixed8", "weight_map": "piecewise-affine", "averaging": 0.9,
         "gradient_bits": 6, "optimizer": "adam", "learning_rate": 0.01,
