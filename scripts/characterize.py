@@ -25,11 +25,15 @@ CARRIED = (
 )
 """What the package can cost without synthesis: the paper's seven and a few near them."""
 
+WITH_RESIDUALS = (*PAPER, parse_precision("fixed6"))
+
 
 def main() -> None:
-    """Characterise the tiles of `CARRIED` in both presets, and the paper's with residuals too."""
+    """Characterise the tiles of `CARRIED` in both presets, of some with residuals or bounds too."""
     tiles = [Tile.preset(preset, precision) for precision in CARRIED for preset in PRESETS]
-    tiles += [replace(tile, residual=True) for tile in tiles if tile.precision in PAPER]
+    residual = [replace(tile, residual=True) for tile in tiles if tile.precision in WITH_RESIDUALS]
+    clip = [replace(tile, clip=True) for tile in tiles if tile.precision in PAPER]
+    tiles += [*residual, *clip]
     library = read_liberty(liberty_path("nangate45"))
     table = characterize_tiles(tiles, library, tiles[0].clock_hz, technology="nangate45")
     folder = Path(__file__).parents[1] / "src/bitwatt/technology/characterized"
