@@ -110,11 +110,16 @@ class UnitTables:
             }[name]
             alone = Tile("fixed8", rows=tile.rows, buffers=tile.buffers, clock_gating=tile.clock_gating)
             each, places = np.unique(width, return_inverse=True)
-            rows = np.array([_buffer(name, int(bits), alone, tech) for bits in each])
-            for column, figures in zip(table, rows.T, strict=True):
+            for column, figures in zip(table, _buffers(name, tuple(each.tolist()), alone, tech), strict=True):
                 column[index] = figures[places]
         area, leakage, read, write, clock, idle = (column.reshape(-1) for column in table)
         return Units(area, leakage, dict(zip(EVENTS[name], (read, write), strict=True)), clock, idle)
+
+
+@lru_cache(maxsize=2**10)
+def _buffers(name: str, widths: tuple[int, ...], tile: Tile, tech: Technology) -> Floats:
+    """The figures of a buffer at each width, (6, widths)."""
+    return np.array([_buffer(name, width, tile, tech) for width in widths]).T
 
 
 @lru_cache(maxsize=2**18)

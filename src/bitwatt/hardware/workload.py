@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from bitwatt.errors import UnsupportedError
 from bitwatt.formats import Format
@@ -227,6 +228,16 @@ def _check_reads(program: Program, step: Pass, activations: Format) -> None:
 
 def workload(program: Program) -> tuple[LayerWork, ...]:
     """The passes of a program as shapes. Raises as `split_passes`."""
+    if program not in _WORKLOADS:
+        _WORKLOADS[program] = _workload(program)
+    return _WORKLOADS[program]
+
+
+_WORKLOADS: WeakKeyDictionary[Program, tuple[LayerWork, ...]] = WeakKeyDictionary()
+"""Of programs that are alive, which never change: costs on tile after tile ask for them."""
+
+
+def _workload(program: Program) -> tuple[LayerWork, ...]:
     activations, mixed = widest(program).activations, is_mixed(program)
     steps = _split(program, activations)
     works = [_work(program, step, activations, mixed) for step in steps]
