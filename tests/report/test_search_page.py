@@ -28,7 +28,7 @@ def test_every_point_stands_in_the_table_with_its_command(record: dict[str, Any]
     page = render_search_page(record)
     assert page.count("<tr data-row=") == 1 + len(record["points"])
     for place, point in enumerate(record["points"], start=1):
-        assert f"{place}: {point['network']}<small>{point['precision']}" in page
+        assert f'{place}: {point["network"]}<small class="own">{point["precision"]}' in page
         assert point["command"] in page
         assert f"{100 * point['test']['accuracy']:.2f}</td>" in page
     assert record["data"]["sha256"] in page
@@ -76,8 +76,10 @@ def test_layers_of_their_own_and_two_tiles_are_told_apart(record: dict[str, Any]
     wider["tile"]["neurons"] = 32
     record["points"] += [mixed, wider]
     page = render_search_page(record)
-    assert precision_text(mixed) == "fixed8, fc1 fixed4:fixed8"
-    assert "fixed8, fc1 fixed4:fixed8, on fixed8</small>" in page
+    assert precision_text(mixed) == "fixed8; fc1: fixed4:fixed8"
+    several = {"precision": "fixed8", "layers": {"a": "fixed4", "b": "fixed6", "c": "fixed4"}}
+    assert precision_text(several) == "fixed8; a, c: fixed4; b: fixed6"
+    assert "fixed8; fc1: fixed4:fixed8 (tile fixed8)</small>" in page
     labels = [row.precision for row in search_facts(check_search(record)).rows]
     assert labels[-2:] == ["fixed8 and 1 narrower", "fixed6 on 32"]
 

@@ -204,7 +204,7 @@ def search_tables(record: Mapping[str, Any]) -> list[RenderableType]:
         shown.add_row(
             str(place) if place else "",
             one["network"],
-            precision_text(one),
+            one["precision"] + (f" +{len(one['layers'])}" if "layers" in one else ""),
             str(one["tile"]["neurons"]),
             percent(one["validation"]["accuracy"]),
             percent(one["test"]["accuracy"]),
@@ -212,11 +212,17 @@ def search_tables(record: Mapping[str, Any]) -> list[RenderableType]:
             f"{one['area_mm2']:.3g}",
             f"{sum(one['memory_bytes'].values()) / 1e3:.4g}",
         )
+    own = [
+        f"{place}: {precision_text(one)}, on the tile of {one['tile_precision']}"
+        for place, one in enumerate(record["points"], start=1)
+        if "layers" in one
+    ]
     looked = ", ".join(f"{count} {status}" for status, count in record["looked_at"].items())
     return [
         f"{record['search']}: {looked}. Chosen on {record['data']['validation']} held-out training images.",
         "",
         shown,
+        *own,
         "",
         *_choices(record),
         "Saved: against float32 on a tile of the same shape.",

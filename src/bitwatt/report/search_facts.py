@@ -78,9 +78,12 @@ def search_facts(search: Search) -> SearchFacts:
 
 
 def precision_text(point: Mapping[str, Any]) -> str:
-    """A record's precision, and its layers' own: `fixed8, fc1 fixed4:fixed8`."""
-    own = point.get("layers", {})
-    return ", ".join((point["precision"], *(f"{layer} {precision}" for layer, precision in own.items())))
+    """A record's precision, and its layers' own: `fixed8; conv2, fc1: fixed4:fixed8`."""
+    alike: dict[str, list[str]] = {}
+    for layer, precision in point.get("layers", {}).items():
+        alike.setdefault(precision, []).append(layer)
+    own = (f"{', '.join(layers)}: {precision}" for precision, layers in alike.items())
+    return "; ".join((point["precision"], *own))
 
 
 def _labels(search: Search) -> list[str]:

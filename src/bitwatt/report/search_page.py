@@ -94,10 +94,11 @@ def _headline(found: SearchFacts) -> str:
     cheapest = next((c.found for c in found.choices[1:] if "energy" in c.title and c.found), None)
     if cheapest is None:
         return f"No network that was found is as accurate as {search.plan.network} in float32"
-    saved = percent(cheapest.point.saving["energy"])
+    point = cheapest.point
+    own = f", {len(point.layers)} of its layers narrower," if point.layers else ""
     return (
-        f"{cheapest.point.network} at {cheapest.point.precision} is as accurate as {search.plan.network} in "
-        f"float32 on the images held out, for {saved} less energy"
+        f"{point.network} at {point.precision}{own} is as accurate as {search.plan.network} in float32 on "
+        f"the images held out, for {percent(point.saving['energy'])} less energy"
     )
 
 
