@@ -72,7 +72,12 @@ def progress(found: Found) -> str:
             begun.append(f"{name} ({done} of {planned} trainings are)")
     if not any(METHODS_RESULTS.glob("*.json")):
         left.append("the comparison of training methods")
-    left += [f"the plane of {label(name)}" for name in PLANES if name not in planes()]
+    kept = planes()
+    left += [f"the plane of {label(name)}" for name in PLANES if name not in kept]
+    for name, of in kept.items():
+        done, planned = len(of.group.study.points), of.group.study.planned_points or 0
+        if done < planned:
+            begun.append(f"the plane of {label(name)} ({done} of {planned} trainings are)")
     if not (begun or left):
         return ""
     nothing = f"nothing is kept yet of {', '.join(left)}" if left else ""
