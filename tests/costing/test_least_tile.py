@@ -70,21 +70,23 @@ def test_weights_count_at_their_own_width_and_nothing_else_changes() -> None:
     }
 
 
-def test_layers_that_round_to_less_need_bounds_which_the_table_has_not() -> None:
+def test_layers_that_round_to_less_need_bounds_and_are_refused_by_name_without() -> None:
+    program, found = lenet("fixed8", ("fc1", "fixed4")), technology("nangate45")
+    plain = {name: block for name, block in found.table.blocks.items() if "/clip" not in name}
+    without = replace(found, name="plain", table=replace(found.table, blocks=plain))
     with pytest.raises(RequestError) as caught:
-        least_tile(lenet("fixed8", ("fc1", "fixed4")), Tile("fixed8"))
+        least_tile(program, Tile("fixed8"), without)
     text = str(caught.value)
-    assert text.startswith(
-        "technology 'nangate45' has not characterised output_stage/fixed8:fixed8/8192/clip"
-    )
+    assert text.startswith("technology 'plain' has not characterised output_stage/fixed8:fixed8/8192/clip")
     assert text.endswith("with --precisions fixed8 --clip. No wider tile that it has runs every layer either")
-    blocks = dict(technology("nangate45").table.blocks)
-    blocks |= {f"{name.replace('/8192', '/8192/clip')}": block for name, block in blocks.items()}
-    found = technology("nangate45")
-    bounded = replace(found, name="bounded", table=replace(found.table, blocks=blocks))
-    assert least_tile(lenet("fixed8", ("fc1", "fixed4")), Tile("fixed8"), bounded) == Tile(
-        "fixed8", clip=True
-    )
+    bounded = plain | {name.replace("/8192", "/8192/clip"): block for name, block in plain.items()}
+    having = replace(found, name="bounded", table=replace(found.table, blocks=bounded))
+    assert least_tile(program, Tile("fixed8"), having) == Tile("fixed8", clip=True)
+    only = {
+        name: block for name, block in bounded.items() if "fixed16:fixed16" in name or "/clip" not in name
+    }
+    wider = replace(found, name="wider", table=replace(found.table, blocks=only))
+    assert least_tile(program, Tile("fixed8"), wider) == Tile("fixed16", clip=True)
 
 
 def test_what_is_wrong_beside_the_formats_is_said() -> None:

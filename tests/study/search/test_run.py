@@ -197,10 +197,7 @@ def test_layers_are_narrowed_and_each_point_is_made_again_from_its_line(tmp_path
 def test_what_is_said_of_layers_is_looked_at_first(tmp_path: Path) -> None:
     for layers, message in (
         ({"fc9": "fixed4:fixed8"}, "layers: pattern 'fc9' matches no layer; the nearest is"),
-        (
-            {"0": "fixed4"},
-            "technology 'nangate45' has not characterised output_stage/fixed8:fixed8/8192/clip",
-        ),
+        ({"0": "fixed8:e4m3"}, "no format of a tile holds e4m3 and fixed8 together"),
     ):
         with pytest.raises(RequestError, match=message):
             run_search(PLAN.model_copy(update={"layers": layers, "precisions": ("fixed8",)}), tmp_path)
