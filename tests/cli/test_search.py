@@ -70,6 +70,7 @@ def test_a_small_search_is_shown(
     assert run([*arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record == json.loads((tmp_path / "out" / "search.json").read_text())
+    assert (tmp_path / "out" / "report.html").read_text().count("<tr data-row=") == 1 + len(record["points"])
     assert record["points"][0]["command"] == (
         "bitwatt search small.toml --seed 3 --precisions fixed8 --widths 1 --neurons 8 --synapses 16 "
         "--rows 64 --buffers sram"
