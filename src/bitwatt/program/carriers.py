@@ -69,7 +69,7 @@ class Carrier:
     """"float32" or "float64": that of each term."""
 
     split: str
-    """"none", "reduction", "digits" or "weights"."""
+    """"none", "reduction", "digits", "weights" or "tiles"."""
 
     terms: tuple[Term, ...]
     bound: int
@@ -80,6 +80,9 @@ class Carrier:
 
     digit_bits: int = 0
     """Where weights are split: the factors are 1, 2**digit_bits, 4**digit_bits ..."""
+
+    tile: int = 0
+    """Outputs of a tile, where `bitwatt.program.toom_cook` computes the layer."""
 
     @property
     def sum(self) -> str:
@@ -93,6 +96,8 @@ class Carrier:
         exact = f"|partial sum| <= {largest:,} <= 2**{LIMIT[self.arithmetic].bit_length() - 1}"
         if self.split == "none" and self.sum == self.arithmetic:
             return f"{self.arithmetic}: {exact}"
+        if self.tile:
+            return f"{self.arithmetic}, Toom-Cook, {self.tile} outputs a tile: {exact}"
         return (
             f"{self.arithmetic}, {len(self.terms)} terms ({self.split}): {exact}; "
             f"added in {self.sum}: <= 2**{self.bound.bit_length()}"

@@ -6,6 +6,7 @@ Besides a single product in float32 or float64 there are
     digits      x = 2**k high + low, or w = 2**m W + w', or both, by three products instead of four
                 (A. Karatsuba and Y. Ofman, 1962)
     weights     w = sum of 2**(jm) w_j, in float64; added in two words where 2**53 is too few
+    tiles       neighbouring outputs of a row from fewer products, in float64 (`bitwatt.program.toom_cook`)
 """
 
 from __future__ import annotations
@@ -20,21 +21,35 @@ from bitwatt.program import ops
 from bitwatt.program.bounds import Range, largest_magnitude, partial_sums
 from bitwatt.program.carriers import LIMIT, Carrier, Piece, Term, Weights
 from bitwatt.program.residual import Residual
+from bitwatt.program.toom_cook import best_tiles, largest_sum
 
 
 def choose_carrier(
-    op: ops.Weighted, values: Range, positions: int, inputs: int, residual: Residual | None = None
+    op: ops.Weighted,
+    values: Range,
+    positions: int,
+    inputs: int,
+    residual: Residual | None = None,
+    columns: int = 1,
 ) -> Carrier:
     """The cheapest exact way to compute the layer.
 
     values: where the inputs lie. positions: places of an output map (1 if fully connected), and inputs:
-    elements of the input; both for one image, for the cost. residual: what is added to the sums.
+    elements of the input; both for one image, for the cost. residual: what is added to the sums. columns: of
+    an output map.
     """
-    return min(exact_carriers(op, values, positions, inputs, residual), key=lambda carrier: carrier.cost)
+    return min(
+        exact_carriers(op, values, positions, inputs, residual, columns), key=lambda carrier: carrier.cost
+    )
 
 
 def exact_carriers(
-    op: ops.Weighted, values: Range, positions: int, inputs: int, residual: Residual | None = None
+    op: ops.Weighted,
+    values: Range,
+    positions: int,
+    inputs: int,
+    residual: Residual | None = None,
+    columns: int = 1,
 ) -> Iterator[Carrier]:
     """Every way known here to compute the layer exactly; at least one."""
 
@@ -57,6 +72,13 @@ def exact_carriers(
     if added(bound) <= LIMIT["float64"]:
         term = Term(whole, weight, 1, bound)
         yield Carrier("float64", "none", (term,), added(bound), _cost64((term,), positions))
+        if isinstance(op, ops.Conv2d) and columns > 1 and _can_be_tiled(op):
+            by = best_tiles(columns, weight.shape[3])
+            largest = largest_sum(weight, values, by)
+            if largest <= LIMIT["float64"]:
+                term = Term(whole, weight, 1, largest)
+                cost = _cost_tiles(term, by.width, positions, inputs, columns)
+                yield Carrier("float64", "tiles", (term,), added(bound), cost, tile=by.width)
         return
     bits, terms = _weight_digits(weight, whole, values)
     total = added(_total(terms, op.bias))
@@ -158,6 +180,14 @@ _GATHERED = 25.0  # an element of a window, copied
 _SUM_FLOAT64 = 200.0  # a sum added, rounded, narrowed and transposed
 
 
+_POINT = 150.0  # an input element or a sum at a point: made, and read again
+_FEW_OUTPUTS = 16.0  # a matrix product with as few outputs takes twice as long
+
+
+def _can_be_tiled(op: ops.Conv2d) -> bool:
+    return op.groups == op.stride[1] == 1 and op.dilation == (1, 1) and 3 <= op.weight.shape[3] <= 5
+
+
 def _cost32(terms: tuple[Term, ...], positions: int, inputs: int) -> float:
     macs = sum(positions * int(term.weight.size) for term in terms)
     sums = positions * len(terms[0].weight) * len(terms)
@@ -175,3 +205,12 @@ def _cost64(terms: tuple[Term, ...], positions: int) -> float:
         return _FLOAT64 * products + _ADDED * sums
     gathered = positions * (weight.size // len(weight))
     return _FLOAT64 * products + _GATHERED * gathered + _SUM_FLOAT64 * sums
+
+
+def _cost_tiles(term: Term, width: int, positions: int, inputs: int, columns: int) -> float:
+    outputs, channels, tall, kernel = (int(length) for length in term.weight.shape)
+    more = -(-columns // width) * (width + kernel - 1) / columns  # points for each output
+    products = positions * more * outputs * channels * tall
+    points = (positions * outputs + inputs) * more
+    sums = positions * outputs
+    return _FLOAT64 * (1 + _FEW_OUTPUTS / outputs) * products + _POINT * points + _SUM_FLOAT64 / 2 * sums

@@ -23,6 +23,7 @@ from bitwatt.program.combining import Combination
 from bitwatt.program.gathering import convolve_float64, stack
 from bitwatt.program.inference import spread
 from bitwatt.program.residual import Residual
+from bitwatt.program.toom_cook import convolve_tiles, tiles
 
 Kernel = Callable[..., Tensor]
 """A function of activations, integers held in floating point: of the layer's input, and of a residual."""
@@ -98,6 +99,9 @@ def rounded_sums(
     factors = tuple(term.factor for term in carrier.terms)
     digit_bits = carrier.digit_bits if two_words else 0
     combination = Combination.of(factors, op.bias, shift, format, residual, digit_bits)
+    if carrier.tile and isinstance(op, ops.Conv2d):
+        by = tiles(carrier.tile, op.weight.shape[3])
+        return convolve_tiles(op, by, scale, combination, dtype)
     if carrier.arithmetic == "float64":
         return _float64(op, carrier, scale, combination, dtype)
     terms = [_float32(op, term, scale, None) for term in carrier.terms]

@@ -133,7 +133,9 @@ def _residual(program: Program, op: ops.Add, ranges: Ranges) -> Residual:
 
 def _carrier(program: Program, op: ops.Weighted, ranges: Ranges, residual: Residual | None) -> Carrier:
     made, taken = program.types[op.name], program.types[op.input]
-    return choose_carrier(op, ranges[op.input][0], made.size // made.shape[0], taken.size, residual)
+    columns = made.shape[-1] if isinstance(op, ops.Conv2d) else 1
+    positions = made.size // made.shape[0]
+    return choose_carrier(op, ranges[op.input][0], positions, taken.size, residual, columns)
 
 
 def _weighted_step(
