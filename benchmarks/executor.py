@@ -1,11 +1,14 @@
-"""Time of the exact program over plain float32, as a ratio.
+"""Time and memory of the exact program over plain float32, as ratios.
 
     python benchmarks/executor.py --network lenet alex --precision fixed8 binary --threads 1
 
 Plain float32 is the same network in PyTorch, channels-last, without gradients. Runs are timed in turn,
-float then program, so that a busy machine slows both; the figure is the median of the ratios of pairs. With
-one thread it is the thread's own processor time that counts, which other processes disturb less. Beside it
-stands the carrier that needs no proof, the same network in float64 (`.double()`, channels-last).
+float32 then another, so that a busy machine slows both; the figure is the median of the ratios of pairs, of
+processor time with one thread, of the time that passed with more. Memory is what a fresh process grows by, at
+most, in its first three runs. "float64" is the carrier that needs no proof: the network in `.double()`.
+
+Peers (onnxruntime and qonnx) run in an environment of their own against the same float32: the float32
+network, onnxruntime's own int8 (QDQ), and the fixed8 program as bitwatt exports it to both.
 docs/performance.md has figures, and what was tried.
 """
 
@@ -14,18 +17,23 @@ from __future__ import annotations
 import argparse
 import copy
 import functools
-import statistics
-import time
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from environments import LeftOut, ask
+from measuring import Run, header, lines, measure
 from torch import Tensor, nn
 
 import bitwatt as bw
-from bitwatt.program import explain
+from bitwatt.program import Program, explain
 from bitwatt.quantization.input_stage import channels_last
 
-PRECISIONS = ("fixed4", "fixed8", "binary", "pow2", "fixed16", "fixed32")
+NETWORKS = ("lenet", "alex", "resnet8")
+PRECISIONS = ("fixed8", "fixed4", "binary", "pow2", "fixed16")
+ONNX = ("torch==2.13.0", "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.32.0", "qonnx==1.0.0")
 
 
 def forward_of(model: nn.Module, images: Tensor) -> Callable[[], object]:
@@ -36,64 +44,71 @@ def forward_of(model: nn.Module, images: Tensor) -> Callable[[], object]:
     return forward
 
 
-def ratios(
-    reference: Callable[[], object], others: dict[str, Callable[[], object]], repeats: int
-) -> tuple[float, dict[str, float]]:
-    """Median seconds of the reference, and of each other the median ratio to the reference run before it."""
-    base: list[float] = []
-    found: dict[str, list[float]] = {name: [] for name in others}
-    for repeat in range(repeats + 2):
-        for name, run in others.items():
-            first = seconds(reference)
-            second = seconds(run)
-            if repeat >= 2:  # the first runs allocate
-                base.append(first)
-                found[name].append(second / first)
-    return statistics.median(base), {name: statistics.median(values) for name, values in found.items()}
+def images_of(network: str, batch: int) -> Tensor:
+    torch.manual_seed(0)
+    return torch.rand(batch, *bw.networks.info(network).input_shape)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
-    begin = clock()
-    run()
-    return clock() - begin
+def program_of(network: str, images: Tensor, precision: str) -> Program:
+    net = bw.networks.create(network, seed=0).eval()
+    return bw.lower(bw.quantize(net, precision, calibration=images).eval(), images[:1], network=network)
+
+
+def make(network: str, batch: int, name: str) -> Run:
+    """The run of "float32", "float64", or a precision's program."""
+    images = images_of(network, batch)
+    if name not in ("float32", "float64"):
+        program = program_of(network, images, name)
+        program(images[:1])  # makes the plan
+        return functools.partial(program, images)
+    net = bw.networks.create(network, seed=0).eval().to(memory_format=torch.channels_last)
+    last = channels_last(images)
+    return (
+        forward_of(net, last) if name == "float32" else forward_of(copy.deepcopy(net).double(), last.double())
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--network", nargs="+", default=["lenet", "alex"], choices=bw.networks.names())
+    parser.add_argument("--network", nargs="+", default=list(NETWORKS), choices=bw.networks.names())
     parser.add_argument("--precision", nargs="+", default=list(PRECISIONS))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--no-memory", action="store_true", help="time alone, which saves a process a line")
     parser.add_argument("--explain", action="store_true", help="how each layer is computed")
     options = parser.parse_args()
-    for name in options.network:
-        torch.manual_seed(0)
-        images = torch.rand(options.batch, *bw.networks.info(name).input_shape)
-        net = bw.networks.create(name, seed=0).eval().to(memory_format=torch.channels_last)
-        last = channels_last(images)
-        runs: dict[str, Callable[[], object]] = {
-            "float64": forward_of(copy.deepcopy(net).double(), last.double())
-        }
-        for precision in options.precision:
-            quantised = bw.quantize(net, precision, calibration=images).eval()
-            program = bw.lower(quantised, images[:1], network=name)
-            runs[precision] = functools.partial(program, images)
-            if options.explain:
-                print(f"{name} {precision}\n{explain(program)}", flush=True)
-        for threads in options.threads:
-            torch.set_num_threads(threads)
-            base, found = ratios(forward_of(net, last), runs, options.repeats)
-            shown = "   ".join(f"{run} {ratio:.2f}" for run, ratio in found.items())
-            print(
-                f"{name}, batch {options.batch}, {threads} thread{'s' * (threads > 1)}: "
-                f"float32 {1e3 * base:.2f} ms = 1.00   {shown}",
-                flush=True,
-            )
+    how = {
+        "reference": "float32",
+        "threads": options.threads,
+        "batch": options.batch,
+        "repeats": options.repeats,
+        "memory": not options.no_memory,
+    }
+    print(f"the exact program, batch {options.batch}, torch {torch.__version__}\n{header(options.threads)}")
+    for network in options.network:
+        images = images_of(network, options.batch)
+        if options.explain:
+            for precision in options.precision:
+                print(f"{network} {precision}\n{explain(program_of(network, images, precision))}", flush=True)
+        found = measure(make, network, [*options.precision, "float64"], **how)
+        print(f"-- {network}\n{lines(found, options.threads, 'float32')}", flush=True)
+        if options.no_peers:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            program = program_of(network, images, "fixed8")
+            for form in ("onnx-qdq", "qonnx"):
+                bw.export.write(program, form, Path(folder) / f"{form}.onnx")
+            try:
+                found = ask("onnx", ONNX, "peer_onnx.py", {"network": network, "folder": folder, **how})
+            except LeftOut as reason:
+                print(reason, flush=True)
+            else:
+                print(lines(found, options.threads), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,131 +1,97 @@
-"""Time of a quantised training step over the best plain float one, as a ratio.
+"""Time and memory of a quantised training step over plain float32's, as ratios.
 
     python benchmarks/training_step.py --network lenet --precision fixed8 --threads 1
 
-The float step is the same network in the faster of PyTorch's two layouts, optimiser included. Steps are timed
-in turn, float then quantised, so that a busy machine slows both; the figure is the ratio of the medians.
-brevitas (0.13.4, int8 weights and activations) is timed beside them where it can be imported.
+A step is forward, loss, backward and SGD with momentum (PyTorch's fused one). float32 is the same network in
+PyTorch, channels-last. Steps are timed in turn, float32 then another, so that a busy machine slows both; the
+figure is the median of the ratios of pairs, of processor time with one thread, of the time that passed with
+more. Memory is what a fresh process grows by, at most, in its first three steps.
+
+A network with batch normalisation stands there twice: "float32" has it alive; "folded" has it in the layers
+before, as `quantize` puts it by default, and PRECISION "live" keeps it, as `batch_norm="train"` does.
+
+Peers (torchao's PT2E and brevitas, both int8) run in environments of their own against the same float32.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import importlib.util
-import statistics
-import time
-from collections.abc import Callable
+import sys
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from environments import LeftOut, ask
+from measuring import Run, header, lines, measure
+from steps import step_of
+from torch import nn
+from torch.fx.experimental.optimization import fuse
 
 import bitwatt as bw
 from bitwatt.quantization.input_stage import channels_last
 
-INPUTS = {"lenet": (1, 28, 28), "convnet": (3, 32, 32), "alex": (3, 32, 32)}
+NETWORKS = ("lenet", "alex", "resnet8")
+PRECISIONS = ("fixed8", "fixed4", "pow2", "binary")
+PEERS = {
+    "torchao": ("torch==2.13.0", "torchao==0.18.0", "numpy==2.4.6"),
+    "brevitas": ("torch==2.13.0", "brevitas==0.13.4", "numpy==2.4.6"),
+}
 
 
-def step_of(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], None]:
-    """One step of SGD with momentum: forward, loss, backward, update."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, fused=True)
-    model.train()
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-    return step
-
-
-def brevitas_model(model: nn.Module) -> nn.Module:
-    """The network in brevitas' own layers, int8 weights and unsigned 8-bit activations after ReLU."""
-    import brevitas.nn as qnn
-    from brevitas.quant import Int8ActPerTensorFloat
-
-    layers: list[nn.Module] = [qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, return_quant_tensor=False)]
-    for module in model.modules():
-        match module:
-            case nn.Conv2d():
-                layers.append(
-                    qnn.QuantConv2d(
-                        module.in_channels,
-                        module.out_channels,
-                        module.kernel_size,
-                        padding=module.padding,
-                        weight_bit_width=8,
-                    )
-                )
-            case nn.Linear():
-                layers.append(
-                    qnn.QuantLinear(module.in_features, module.out_features, bias=True, weight_bit_width=8)
-                )
-            case nn.ReLU():
-                layers.append(qnn.QuantReLU(bit_width=8))
-            case nn.MaxPool2d() | nn.AvgPool2d() | nn.Flatten():
-                layers.append(copy.deepcopy(module))
-    return nn.Sequential(*layers)
-
-
-def interleaved(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Median seconds of each step, timed in turn."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for repeat in range(repeats + 3):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step()
-            if repeat >= 3:  # the first ones allocate
-                times[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def compare(network: str, precision: str, batch: int, repeats: int) -> str:
-    """A line of the table: milliseconds of each, and the ratios to the better float."""
+def make(network: str, batch: int, name: str) -> Run:
+    """The step of "float32", "float32 folded", or a precision, with "live" behind it or not."""
     torch.manual_seed(0)
-    images = torch.rand(batch, *INPUTS[network])
-    labels = torch.randint(10, (batch,))
-    plain = bw.networks.create(network)
-    quantised = bw.quantize(plain, precision, calibration=images)
-    last = channels_last(images)
-    steps = {
-        "float": step_of(copy.deepcopy(plain), images, labels),
-        "float channels-last": step_of(
-            copy.deepcopy(plain).to(memory_format=torch.channels_last), last, labels
-        ),
-        precision: step_of(quantised, last, labels),
-    }
-    if importlib.util.find_spec("brevitas") is not None:
-        peer = brevitas_model(plain)
-        steps["brevitas int8"] = step_of(peer, images, labels)
-        steps["brevitas int8 channels-last"] = step_of(
-            copy.deepcopy(peer).to(memory_format=torch.channels_last), last, labels
+    images = torch.rand(batch, *bw.networks.info(network).input_shape)
+    net = bw.networks.create(network, seed=0)
+    kind, _, variant = name.partition(" ")
+    if kind == "float32":
+        model = fuse(copy.deepcopy(net).eval()) if variant == "folded" else net
+        model = model.to(memory_format=torch.channels_last)
+    else:
+        model = bw.quantize(
+            net, kind, calibration=images, batch_norm="train" if variant == "live" else "fold"
         )
-    seconds = interleaved(steps, repeats)
-    best = min(seconds["float"], seconds["float channels-last"])
-    return "   ".join(f"{name} {1e3 * s:.2f} ms ({s / best:.2f})" for name, s in seconds.items())
+    return step_of(model, channels_last(images), torch.randint(10, (batch,)))
+
+
+def runs_of(network: str, precisions: list[str]) -> list[str]:
+    """The names of all, for `make`."""
+    net = bw.networks.create(network, seed=0)
+    if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+        return ["float32 folded", *precisions, *(f"{precision} live" for precision in precisions)]
+    return precisions
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--network", nargs="+", default=["lenet", "alex"], choices=sorted(INPUTS))
-    parser.add_argument("--precision", nargs="+", default=["fixed8"])
+    parser.add_argument("--network", nargs="+", default=list(NETWORKS), choices=bw.networks.names())
+    parser.add_argument("--precision", nargs="+", default=list(PRECISIONS))
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=31)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--no-memory", action="store_true", help="time alone, which saves a process a line")
     options = parser.parse_args()
-    for threads in options.threads:
-        torch.set_num_threads(threads)
-        for network in options.network:
-            for precision in options.precision:
-                line = compare(network, precision, options.batch, options.repeats)
-                print(
-                    f"{network}, batch {options.batch}, {threads} thread{'s' * (threads > 1)}: {line}",
-                    flush=True,
-                )
+    how = {
+        "reference": "float32",
+        "threads": options.threads,
+        "batch": options.batch,
+        "repeats": options.repeats,
+        "memory": not options.no_memory,
+    }
+    print(f"a training step, batch {options.batch}, torch {torch.__version__}\n{header(options.threads)}")
+    for network in options.network:
+        found = measure(make, network, runs_of(network, options.precision), **how)
+        print(f"-- {network}\n{lines(found, options.threads, 'float32')}", flush=True)
+        for peer in options.peers:
+            try:
+                found = ask(peer, PEERS[peer], f"peer_{peer}.py", {"network": network, **how})
+            except LeftOut as reason:
+                print(reason, flush=True)
+            else:
+                print(lines(found, options.threads), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
