@@ -22,6 +22,7 @@ from bitwatt.report.quantities import percent, points
 sys.path.insert(0, str(Path(__file__).parent))
 
 from findings_kept import (
+    NAMES,
     NEW,
     OLD,
     PLANES,
@@ -29,6 +30,7 @@ from findings_kept import (
     Found,
     accuracy,
     anchor,
+    caption,
     captions,
     label,
     planes,
@@ -115,7 +117,8 @@ def stops(found: Found, kept: dict[str, Plane]) -> str:
             f"`{name}` ({points(gained)} points)" for name, (gained, _, high) in losses.items() if high < 0
         ]
         told = ", ".join(hurt) if hurt else "none"
-        lines.append(f"- {label(network)}: of the paper's precisions, what loses more than chance is {told}.")
+        done = "of the seven precisions" if len(rows) == len(NAMES) - 1 else "of those that are finished"
+        lines.append(f"- {label(network)}: {done}, what loses more than chance is {told}.")
     return "\n".join([*lines, *(f"- {begins(of)}" for of in kept.values())])
 
 
@@ -152,7 +155,7 @@ def spent(found: Found) -> str:
     base = found.row("alex", "float32")
     rows = [(network, name, row) for network, name in candidates(found) if (row := found.row(network, name))]
     if base is None or not rows:
-        return "Not known yet: float32 ALEX and the candidates are not trained."
+        return "Not known yet: the candidates are not trained."
     told = []
     for limit in LIMITS:
         within = [(n, p, row) for n, p, row in rows if share(n, p, OLD) <= limit]
@@ -180,6 +183,8 @@ def survives(found: Found) -> str:
     """Whether the order of the precisions is the same on either tile, and in another library."""
     lines = []
     for network in found.networks:
+        if len(found.group(network).rows) < len(NAMES):
+            continue  # an order of some says little
         old, new = (", ".join(f"`{name}`" for name in order(found, network, preset)) for preset in (OLD, NEW))
         same = f"On `{NEW}` the same." if old == new else f"On `{NEW}`: {new}."
         lines.append(f"- {label(network)}, from the least energy to the most, on `{OLD}`: {old}. {same}")
@@ -245,13 +250,14 @@ def width_table(found: Found) -> str:
 def network_section(found: Found, network: str) -> str:
     """All tables and pictures of one network."""
     name, begin = label(network), f"figures/findings/{anchor(network)}"
+    data = caption(found.group(network).study.data)
     parts = [
         f'<a id="of-{anchor(network)}"></a>',
         f"## {name}",
         f"### {name}: accuracy",
         accuracy_table(found, network),
         f"![Accuracy of {name} against energy, {NEW}]({begin}-{NEW}-accuracy-energy.svg)",
-        f"On `{NEW}`; whiskers: what so many test images leave to chance. {captions(found, [network])}",
+        f"On `{NEW}`; whiskers: what so many test images leave to chance. {data}",
         f"### {name}: energy of an image",
         energy_table(found, network),
         misses(found, network),

@@ -129,7 +129,7 @@ def captions(found: Found, networks: Iterable[str]) -> str:
     for network in networks:
         for group in found.facts.groups:
             if group.network == network and group.preset == NEW:
-                told.append(f"{label(network)}: {caption(group.study.data)}")
+                told.append(f"{label(network)}'s data:{caption(group.study.data).removeprefix('Data:')}")
     return " ".join(told)
 
 

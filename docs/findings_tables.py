@@ -75,8 +75,8 @@ def energy_table(found: Found, network: str) -> str:
             NOT_FINISHED,
         )
         cells = []
-        for value, reference, instead in zip(values, base, absent, strict=True):
-            cells.append(significant(1e6 * value) if value else instead)
+        for value, reference, instead, digits in zip(values, base, absent, (4, 3, 3), strict=True):
+            cells.append(significant(1e6 * value, digits) if value else instead)
             cells.append(percent(1 - value / reference) if value and reference else "")
         rows.append([f"`{name}`", *cells])
     head = ("precision", "published, µJ", "saved", f"`{OLD}` at 65 nm, µJ", "saved", f"`{NEW}` at 45 nm, µJ",
