@@ -25,10 +25,12 @@ MOST_IMAGES = 256
 
 
 @torch.no_grad()
-def calibrate(network: QuantizedNetwork, images: Inputs, rule: ExponentRule = least_error) -> None:
+def calibrate(
+    network: QuantizedNetwork, images: Inputs, rule: ExponentRule = least_error, *, weights: bool = True
+) -> None:
     """Choose every exponent of `network`, in place, on `images` (count, ...), a tensor for each input.
 
-    rule: for images and activations; weights always lose least error.
+    rule: for images and activations; weights always lose least error. weights: whether theirs are chosen too.
 
     Raises `UnsupportedError` with the layer's path where the images do not fit it.
     """
@@ -39,7 +41,7 @@ def calibrate(network: QuantizedNetwork, images: Inputs, rule: ExponentRule = le
     device = network.output_exponent.device
     chosen = [each[::step].to(device=device, dtype=torch.float32) for each in given]
     together = _concatenated(network)
-    first = _Pass(network, rule, together, {})
+    first = _Pass(network, rule, together, {}, weights)
     first.run(chosen)
     common = {
         group: rule(torch.cat(first.samples[group]), format)
@@ -47,7 +49,7 @@ def calibrate(network: QuantizedNetwork, images: Inputs, rule: ExponentRule = le
         if len(first.samples[group]) > 1
     }
     if common:
-        _Pass(network, rule, together, common).run(chosen)
+        _Pass(network, rule, together, common, weights).run(chosen)
     network.train(was_training)
 
 
@@ -59,9 +61,14 @@ class _Pass:
     """
 
     def __init__(
-        self, network: QuantizedNetwork, rule: ExponentRule, groups: dict[str, str], fixed: dict[str, int]
+        self,
+        network: QuantizedNetwork,
+        rule: ExponentRule,
+        groups: dict[str, str],
+        fixed: dict[str, int],
+        weights: bool,
     ) -> None:
-        self.network, self.rule, self.groups, self.fixed = network, rule, groups, fixed
+        self.network, self.rule, self.groups, self.fixed, self.weights = network, rule, groups, fixed, weights
         self.samples: dict[str, list[Tensor]] = {}
         self.formats: dict[str, Format] = {}
 
@@ -93,7 +100,8 @@ class _Pass:
         """Set the layer's exponents; returns that of its value."""
         match layer:
             case QuantizedConv2d() | QuantizedLinear():
-                layer.fit_weight_exponent()
+                if self.weights:
+                    layer.fit_weight_exponent()
                 layer.input_exponent.fill_(exponents[0])
                 if layer.residual:
                     layer.residual_exponent.fill_(exponents[1])

@@ -49,16 +49,17 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "averaging": (0, 0.999999, False),
 }
 
-SWITCHES = ("refit_scales", "refit_activations", "learn_scales", "rate_scaling")
+SWITCHES = ("refit_scales", "refit_activations", "learn_scales", "match_outputs")
 
 QUANTISED_ONLY = (
     "start", "refit_activations", "narrowing", "learn_scales", "weight_map", "rounding", "gradient_bits",
-    "rate_scaling",
+    "match_outputs",
 )  # fmt: skip
 """Fields that choose a method for quantised networks; `refit_scales`, too, but a float network ignores it."""
 
 _ROUNDS = "both decide how weights are rounded while training"
 _FITS = "scales that are learnt are not fitted anew"
+_ONCE = "scales that were matched once would be fitted to the weights anew"
 EXCLUSIVE = (
     ("weight_map", "rounding", _ROUNDS),
     ("weight_map", "learn_scales", _ROUNDS),
@@ -66,6 +67,9 @@ EXCLUSIVE = (
     ("learn_scales", "refit_scales", _FITS),
     ("learn_scales", "refit_activations", _FITS),
     ("learn_scales", "narrowing", _FITS),
+    ("match_outputs", "refit_scales", _ONCE),
+    ("match_outputs", "refit_activations", _ONCE),
+    ("match_outputs", "narrowing", _ONCE),
 )
 """Fields of which only one may be set, and why."""
 
@@ -107,7 +111,8 @@ class Recipe:
         scale_rate: highest rate of those logarithms; it follows `schedule`.
         gradient_bits: round the gradients of layers' sums to so many bits; 0 leaves them.
         gradient_rounding: how.
-        rate_scaling: a layer's rate is `learning_rate` times the mean square of its first weights; SGD only.
+        match_outputs: choose weights' scales, before training, that give each layer's sums the size they had
+            in float, in the place of those nearest to the weights.
 
     For any network:
         averaging: decay of the moving average of all weights that replaces them in the end; 0 for none.
@@ -145,7 +150,7 @@ class Recipe:
     gradient_bits: int = 0
     gradient_rounding: Rounding = "stochastic"
     averaging: float = 0.0
-    rate_scaling: bool = False
+    match_outputs: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -170,10 +175,6 @@ class Recipe:
                 raise RequestError(f"Recipe.narrowing: {error}") from None
         if self.gradient_bits == 1:
             raise RequestError("Recipe.gradient_bits must be 0, or 2 or more: a sign bit and one beside it")
-        if self.rate_scaling and self.optimizer != "sgd":
-            raise RequestError(
-                f"Recipe.rate_scaling scales gradients, which '{self.optimizer}' undoes; use optimizer 'sgd'"
-            )
         decisive = self.decisive()
         for one, other, why in EXCLUSIVE:
             if one in decisive and other in decisive:

@@ -12,10 +12,10 @@ from bitwatt.quantization import QuantizedNetwork
 from bitwatt.training.methods.averaging import averaging
 from bitwatt.training.methods.gradient_rounding import gradient_rounding
 from bitwatt.training.methods.learned_scales import learned_scales
+from bitwatt.training.methods.matching import matching
 from bitwatt.training.methods.method import Method
 from bitwatt.training.methods.narrowing import narrowing
 from bitwatt.training.methods.piecewise_affine import piecewise_affine
-from bitwatt.training.methods.rate_scaling import rate_scaling
 from bitwatt.training.methods.refitting import refitting_all, refitting_weights
 from bitwatt.training.methods.scratch import from_scratch
 from bitwatt.training.methods.stochastic import stochastic_rounding
@@ -47,6 +47,8 @@ def _of_quantised(network: QuantizedNetwork, recipe: Recipe, images: Tensor) -> 
     found: list[Method] = []
     if recipe.start == "scratch":
         found.append(from_scratch(network, images, recipe.seed))
+    if recipe.match_outputs:
+        found.append(matching(network, images))
     if recipe.refit_scales:
         found.append(refitting_weights(network))
     if recipe.refit_activations:
@@ -61,8 +63,6 @@ def _of_quantised(network: QuantizedNetwork, recipe: Recipe, images: Tensor) -> 
     if recipe.learn_scales:
         scales = replace(recipe, learning_rate=recipe.scale_rate)
         found.append(learned_scales(network, scales.learning_rate_at))
-    if recipe.rate_scaling:
-        found.append(rate_scaling(network))
     if recipe.gradient_bits:
         stochastic = recipe.gradient_rounding == "stochastic"
         found.append(gradient_rounding(network, recipe.gradient_bits, stochastic))
