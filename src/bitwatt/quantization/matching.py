@@ -26,7 +26,7 @@ from bitwatt.quantization.network import QuantizedNetwork
 def match_outputs(network: QuantizedNetwork, images: Inputs) -> dict[str, int]:
     """Bring the mean square of what each layer leaves nearest to what it is without rounding, in place.
 
-    To all weight exponents of a layer the same is added; layers are taken in order, and exponents of activations
+    To all weight exponents of a layer the same is added; layers are taken in order, exponents of activations
     chosen anew behind each. Shadow weights stay as they are. At 8 bits and more there is nothing to add.
 
     images: (count, ...), a tensor for each input; the first 256 are looked at. Returns what was added.
