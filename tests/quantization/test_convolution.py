@@ -17,8 +17,8 @@ WATCHED = "libc_malloc_debug.so.0"
 """glibc's allocator that stops where a block was written past its end (MALLOC_CHECK_)."""
 
 QUANTISED = """
-from bitwatt.testing.drawn_networks import NARROW, draw_network
-drawn = draw_network(85, precisions=NARROW)
+from bitwatt.testing.drawn_networks import KINDS, NARROW, draw_network
+drawn = draw_network(85, kinds=KINDS - {"inputs"}, precisions=NARROW)
 network, images = drawn.network.train(), drawn.images
 """
 

@@ -115,7 +115,7 @@ RECIPE_KEYS = (
     "epochs, batch_size, learning_rate, optimizer, momentum, weight_decay, schedule, warmup, "
     "label_smoothing, augmentation, shift, distillation, temperature, refit_scales, start, "
     "refit_activations, narrowing, narrowing_share, weight_map, anneal_share, steepness, rounding, "
-    "learn_scales, scale_rate, gradient_bits, gradient_rounding, averaging"
+    "learn_scales, scale_rate, gradient_bits, gradient_rounding, averaging, match_outputs"
 )
 NO_ROW = (
     "unknown key of [tile] 'row'; did you mean 'rows'? "
