@@ -28,8 +28,9 @@ def print_note(text: str) -> None:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A plain table; columns whose name begins with `>` are right-aligned."""
+    """A plain table; columns whose name begins with `>` are right-aligned. Text is folded, never cut off."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        right = name.startswith(">")
+        made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     return made

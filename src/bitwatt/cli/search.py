@@ -197,9 +197,7 @@ def search_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     from bitwatt.report.quantities import percent, si
     from bitwatt.report.search_facts import precision_text
 
-    shown = table(
-        "", "network", "precision", ">neurons", ">held out", ">test", ">energy", ">area mm²", ">memory kB"
-    )
+    shown = table("", "network", "precision", ">neurons", ">held out", ">test", ">energy", ">mm²", ">kB")
     for place, one in enumerate([record["reference"], *record["points"]]):
         shown.add_row(
             str(place) if place else "",
